@@ -1,0 +1,129 @@
+//! Quantities of usage: exact decimals within stated bounds.
+
+use std::{fmt, str::FromStr};
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::money::parse_decimal;
+
+/// Most digits before the point (SPEC 12).
+pub const WHOLE_DIGITS_MAX: u32 = 15;
+/// Most digits after the point (SPEC 12).
+pub const FRACTION_DIGITS_MAX: u32 = 6;
+
+/// Why a quantity was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QuantityError {
+    /// Not a plain decimal.
+    #[error("`{0}` is not a quantity: write a plain decimal such as 12 or 0.5")]
+    NotANumber(String),
+    /// Below zero.
+    #[error("a quantity cannot be negative; to take usage back, void its event")]
+    Negative,
+    /// Outside the stated digits.
+    #[error(
+        "a quantity has at most {WHOLE_DIGITS_MAX} digits before and {FRACTION_DIGITS_MAX} after the point"
+    )]
+    TooManyDigits,
+}
+
+/// A non-negative decimal with at most 15 digits before and 6 after the point.
+///
+/// As JSON: a string (`"12.5"`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Quantity(Decimal);
+
+impl Quantity {
+    /// None of it.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+    /// One of it.
+    pub const ONE: Self = Self(Decimal::ONE);
+
+    /// The quantity, if it is within bounds.
+    pub fn new(value: Decimal) -> Result<Self, QuantityError> {
+        if value.is_sign_negative() && !value.is_zero() {
+            return Err(QuantityError::Negative);
+        }
+        let value = value.normalize();
+        let bound = Decimal::from(10u64.pow(WHOLE_DIGITS_MAX));
+        if value.scale() > FRACTION_DIGITS_MAX || value >= bound {
+            return Err(QuantityError::TooManyDigits);
+        }
+        Ok(Self(value))
+    }
+
+    /// The decimal.
+    pub const fn value(self) -> Decimal {
+        self.0
+    }
+}
+
+impl From<u32> for Quantity {
+    fn from(value: u32) -> Self {
+        Self(Decimal::from(value))
+    }
+}
+
+impl FromStr for Quantity {
+    type Err = QuantityError;
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        match parse_decimal(text) {
+            Ok(value) => Self::new(value),
+            Err(_) if text.len() > 28 && text.bytes().all(|b| b.is_ascii_digit() || b == b'.') => {
+                Err(QuantityError::TooManyDigits)
+            }
+            Err(_) => Err(QuantityError::NotANumber(text.chars().take(60).collect())),
+        }
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl Serialize for Quantity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn bounds_are_fifteen_and_six_digits() {
+        assert!("999999999999999.999999".parse::<Quantity>().is_ok());
+        assert_eq!("1000000000000000".parse::<Quantity>(), Err(QuantityError::TooManyDigits));
+        assert_eq!("0.0000001".parse::<Quantity>(), Err(QuantityError::TooManyDigits));
+        assert_eq!("9".repeat(40).parse::<Quantity>(), Err(QuantityError::TooManyDigits));
+        assert_eq!("-1".parse::<Quantity>(), Err(QuantityError::Negative));
+        assert!(matches!("NaN".parse::<Quantity>(), Err(QuantityError::NotANumber(_))));
+        assert!(matches!("1e3".parse::<Quantity>(), Err(QuantityError::NotANumber(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn every_quantity_reads_back(mantissa in 0u64..1_000_000_000_000_000, scale in 0u32..=6) {
+            let quantity = Quantity::new(Decimal::new(mantissa as i64, scale)).unwrap();
+            prop_assert_eq!(quantity.to_string().parse::<Quantity>().unwrap(), quantity);
+        }
+    }
+}
