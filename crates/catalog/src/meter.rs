@@ -1,0 +1,106 @@
+//! What is counted: meters (consumed over time) and allocations (held).
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// Something consumed: events, runs, gigabyte-months.
+///
+/// Its definition never changes under its id (DESIGN "What is pinned"): a new
+/// way of counting is a new meter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meter {
+    /// How plans and usage refer to it.
+    pub id: String,
+    /// For people, plural: `Agent runs`.
+    pub name: String,
+    /// The CloudEvents `type` that feeds it.
+    pub event_type: String,
+    /// How the values of one window become one quantity.
+    pub aggregation: Aggregation,
+    /// For people, what one of it is called: `run`, `GB`.
+    pub unit: String,
+    /// How many units of the event's field make one [`Meter::unit`]: 10^9 for
+    /// bytes sold as GB (SPEC 12). 1 for most.
+    pub divide_by: Decimal,
+    /// The usage statistic that carries it in a license heartbeat or report
+    /// (SPEC 5), where that differs from the id.
+    #[serde(default)]
+    pub reported_as: Option<String>,
+}
+
+/// How a CloudEvent's value is read and added up. `field` names a member of
+/// the event's `data`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "by")]
+pub enum Aggregation {
+    /// Each event counts one.
+    Count,
+    /// The sum of a field.
+    Sum {
+        /// Member of `data`.
+        field: String,
+    },
+    /// The highest value of a field.
+    Max {
+        /// Member of `data`.
+        field: String,
+    },
+    /// The latest value of a field.
+    Last {
+        /// Member of `data`.
+        field: String,
+    },
+    /// How many different values a field had.
+    Unique {
+        /// Member of `data`.
+        field: String,
+    },
+    /// The average of a field over the window, weighted by how long each value
+    /// stood: bytes become GB-months.
+    TimeWeighted {
+        /// Member of `data`.
+        field: String,
+    },
+}
+
+impl Aggregation {
+    /// The member of `data` that is read; `None` when events are counted.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Count => None,
+            Self::Sum { field }
+            | Self::Max { field }
+            | Self::Last { field }
+            | Self::Unique { field }
+            | Self::TimeWeighted { field } => Some(field),
+        }
+    }
+
+    /// The word of the product file: `count`, `sum`, ...
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Sum { .. } => "sum",
+            Self::Max { .. } => "max",
+            Self::Last { .. } => "last",
+            Self::Unique { .. } => "unique",
+            Self::TimeWeighted { .. } => "time_weighted",
+        }
+    }
+
+    /// Whether the totals of two windows may be added to one of both.
+    pub const fn is_additive(&self) -> bool {
+        matches!(self, Self::Count | Self::Sum { .. })
+    }
+}
+
+/// Something held rather than consumed: seats, teams, agents, locations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocation {
+    /// How plans and items refer to it.
+    pub id: String,
+    /// For people, plural: `Teams`.
+    pub name: String,
+    /// For people, singular and lower-case: `team`.
+    pub one: String,
+}
