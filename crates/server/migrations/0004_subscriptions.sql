@@ -16,6 +16,10 @@ CREATE TABLE subscriptions (
     interval text NOT NULL CHECK (interval IN ('month', 'year')),
     term_years integer NOT NULL DEFAULT 1 CHECK (term_years BETWEEN 1 AND 10),
     prepaid boolean NOT NULL DEFAULT false,
+    -- Limits where the customer asked to be blocked rather than charged.
+    hard_stops text[] NOT NULL DEFAULT '{}',
+    -- The n-th customer of the product: early adopters have a discount.
+    customer_number integer CHECK (customer_number > 0),
     trial_ends_at timestamptz,
     cancelled_at timestamptz,
     created_at timestamptz NOT NULL,
@@ -104,9 +108,8 @@ CREATE TABLE api_keys (
     subscription_id uuid NOT NULL,
     environment text NOT NULL CHECK (environment IN ('live', 'test')),
     name text NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
-    -- The part that may be shown and looked up; the secret is only kept as an HMAC.
-    key_id text NOT NULL CONSTRAINT api_keys_key_id_unique UNIQUE,
-    prefix text NOT NULL,
+    -- What may be shown: everything before the secret, which is only kept as an HMAC.
+    hint text NOT NULL,
     digest bytea NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz,
@@ -118,7 +121,9 @@ CREATE TABLE api_keys (
 CREATE INDEX api_keys_by_subscription ON api_keys (tenant_id, subscription_id);
 SELECT isolate('api_keys');
 GRANT SELECT, INSERT, UPDATE, DELETE ON api_keys TO tenure_tenant;
-GRANT SELECT (tenant_id, id, subscription_id, environment, key_id, digest, expires_at, revoked_at)
+-- A key names its own id, before its tenant is known.
+CREATE UNIQUE INDEX api_keys_by_id ON api_keys (id);
+GRANT SELECT (tenant_id, id, subscription_id, environment, digest, expires_at, revoked_at)
     ON api_keys TO tenure_auth;
 CREATE POLICY auth_looks_up ON api_keys FOR SELECT TO tenure_auth USING (true);
 

@@ -32,8 +32,9 @@ CREATE POLICY vendor_head ON audit_heads FOR ALL TO tenure_vendor
     WITH CHECK (tenant_id = '00000000-0000-0000-0000-000000000000');
 GRANT INSERT, UPDATE ON audit_heads TO tenure_vendor;
 
--- Readers follow (xid, seq) below the oldest running transaction, because sequence values
--- do not follow commit order and a gap may still be filled.
+-- A reader keeps the snapshot of its last look and asks for what was not visible in it, because
+-- sequence values do not follow commit order. Nobody is notified at commit: that takes a lock
+-- that every writer of the server would wait for; readers poll (docs/adr/0004).
 CREATE TABLE outbox (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
@@ -42,7 +43,7 @@ CREATE TABLE outbox (
     payload jsonb NOT NULL,
     created_at timestamptz NOT NULL
 );
-CREATE INDEX outbox_in_commit_order ON outbox (xid, seq);
+CREATE INDEX outbox_by_transaction ON outbox (xid);
 ALTER TABLE outbox ENABLE ROW LEVEL SECURITY;
 ALTER TABLE outbox FORCE ROW LEVEL SECURITY;
 CREATE POLICY tenant_isolation ON outbox FOR INSERT TO tenure_tenant
@@ -50,14 +51,6 @@ CREATE POLICY tenant_isolation ON outbox FOR INSERT TO tenure_tenant
 CREATE POLICY vendor_relays ON outbox TO tenure_vendor USING (true) WITH CHECK (tenant_id IS NULL);
 GRANT INSERT (tenant_id, topic, payload, created_at) ON outbox TO tenure_tenant, tenure_vendor;
 GRANT SELECT, DELETE ON outbox TO tenure_vendor;
-
-CREATE FUNCTION outbox_wakes() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
-BEGIN
-    PERFORM pg_notify('tenure_outbox', '');
-    RETURN NULL;
-END $$;
-CREATE TRIGGER outbox_wakes AFTER INSERT ON outbox FOR EACH STATEMENT EXECUTE FUNCTION outbox_wakes();
 
 -- The answer given to a request that carried an Idempotency-Key, sealed, because answers
 -- may show a secret once.

@@ -1,0 +1,224 @@
+//! JSON bodies, read strictly: no unknown field, no field twice, no surprise.
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{FromRequest, Request},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::problem::{FieldError, Problem};
+
+/// Largest JSON body of an ordinary operation, in bytes.
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
+/// Deepest nesting of a JSON body.
+const DEPTH_MAX: usize = 32;
+
+/// A JSON body, or a JSON answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Json<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+            Err(error) => Problem::internal(error).into_response(),
+        }
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        let bytes = read(request.into_body(), BODY_BYTES_MAX).await?;
+        strict(&bytes).map(Self)
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = given.map(|text| text.split(';').next().unwrap_or("").trim());
+    match essence {
+        Some(text) if text.eq_ignore_ascii_case("application/json") => Ok(()),
+        Some(text) if text.to_ascii_lowercase().ends_with("+json") => Ok(()),
+        _ => Err(Problem::unsupported_media_type(
+            "Send JSON with the header `Content-Type: application/json`.",
+        )),
+    }
+}
+
+/// The whole body, if it is no larger than `limit` bytes.
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            Err(Problem::too_large(format!("The body is larger than {limit} bytes.")))
+        }
+        Err(_) => Err(Problem::bad_request("The body ended before it was complete.")),
+    }
+}
+
+/// Reads a value, refusing fields given twice (at any depth) and, through the
+/// type's `deny_unknown_fields`, unknown ones; errors point to the field.
+///
+/// # Errors
+/// 400 when the text is not JSON, 422 when it is not what `T` says.
+pub fn strict<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    refuse_duplicates(bytes)?;
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let pointer = pointer(error.path());
+        Problem::invalid(vec![FieldError { detail: sentence(error.inner()), pointer }])
+    })
+}
+
+fn refuse_duplicates(bytes: &[u8]) -> Result<(), Problem> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let seed = once::Value { depth: 0 };
+    serde::de::DeserializeSeed::deserialize(seed, &mut reader)
+        .and_then(|()| reader.end())
+        .map_err(|error| Problem::bad_request(format!("The body is not valid JSON: {error}.")))
+}
+
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut text = String::new();
+    for segment in path {
+        match segment {
+            Segment::Map { key } => {
+                text.push('/');
+                text.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Seq { index } => text.push_str(&format!("/{index}")),
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    text
+}
+
+/// serde's message without the position in the text, which the pointer replaces.
+fn sentence(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.rfind(" at line ").map_or(&*text, |at| &text[..at]);
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", chars.as_str())
+}
+
+/// A walk over JSON that remembers the names of each object's fields.
+mod once {
+    use std::{collections::HashSet, fmt};
+
+    use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+    #[derive(Clone, Copy)]
+    pub(super) struct Value {
+        pub(super) depth: usize,
+    }
+
+    impl Value {
+        fn deeper<E: Error>(self) -> Result<Self, E> {
+            if self.depth >= super::DEPTH_MAX {
+                let limit = super::DEPTH_MAX;
+                return Err(E::custom(format!("values are nested more than {limit} deep")));
+            }
+            Ok(Self { depth: self.depth + 1 })
+        }
+    }
+
+    impl<'de> DeserializeSeed<'de> for Value {
+        type Value = ();
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+            deserializer.deserialize_any(self)
+        }
+    }
+
+    impl<'de> Visitor<'de> for Value {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a JSON value")
+        }
+        fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_str<E>(self, _: &str) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_unit<E>(self) -> Result<(), E> {
+            Ok(())
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+            let inner = self.deeper()?;
+            while seq.next_element_seed(inner)?.is_some() {}
+            Ok(())
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            let inner = self.deeper()?;
+            let mut seen = HashSet::new();
+            while let Some(key) = map.next_key::<String>()? {
+                if seen.contains(&key) {
+                    return Err(A::Error::custom(format!("the field `{key}` is given twice")));
+                }
+                map.next_value_seed(inner)?;
+                seen.insert(key);
+            }
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Plan {
+        name: String,
+        limits: Option<serde_json::Value>,
+    }
+
+    #[test]
+    fn a_field_given_twice_is_refused_at_any_depth() {
+        let text = br#"{"name": "a", "limits": {"x": [{"y": 1, "y": 2}]}}"#;
+        let problem = strict::<Plan>(text).unwrap_err();
+        assert_eq!(problem.status, 400);
+        assert!(problem.detail.contains("`y` is given twice"), "{}", problem.detail);
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_with_the_known_ones() {
+        let problem = strict::<Plan>(br#"{"name": "a", "limit": 1}"#).unwrap_err();
+        assert_eq!(problem.status, 422);
+        assert!(problem.errors[0].detail.contains("`limits`"), "{problem:?}");
+    }
+
+    #[test]
+    fn a_wrong_type_is_pointed_at() {
+        let problem = strict::<Plan>(br#"{"name": 7}"#).unwrap_err();
+        assert_eq!(problem.errors[0].pointer, "/name");
+    }
+
+    #[test]
+    fn trailing_text_and_deep_nesting_are_refused() {
+        assert_eq!(strict::<Plan>(br#"{"name": "a"} x"#).unwrap_err().status, 400);
+        let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
+        assert_eq!(strict::<serde_json::Value>(deep.as_bytes()).unwrap_err().status, 400);
+    }
+}
