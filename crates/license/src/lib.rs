@@ -1,1 +1,33 @@
-//! placeholder
+//! Licenses: keys, tokens, files, and what state a license is in.
+//!
+//! The path of a license: entitlements become [`LicenseClaims`], [`token::sign`]
+//! makes them a token with a product's [`Signer`], the token travels as a
+//! [`key_string`] to be exchanged, or as a [`file`] to be carried. At the other
+//! end [`token::verify`] believes it by a [`TrustSet`] alone, and
+//! [`state::evaluate`] says what it is worth at a moment.
+//!
+//! Owns: formats, signatures and the decision. Refuses: I/O, reading a clock,
+//! making random identifiers by itself (the callers hand bytes in; only RSA key
+//! generation draws on the library's generator), and enforcing anything: a
+//! state is an answer, what it blocks is the product's policy.
+
+pub mod api_key;
+pub mod chain;
+pub mod claims;
+pub mod digest;
+pub mod file;
+mod json;
+pub mod key_string;
+pub mod keys;
+pub mod presented;
+pub mod state;
+mod text;
+pub mod token;
+
+pub use api_key::{ApiKey, Environment};
+pub use claims::LicenseClaims;
+pub use digest::{Digest, Pepper};
+pub use key_string::LicenseKey;
+pub use keys::{MemorySigner, PublicKey, Signer, TrustSet};
+pub use state::{Reason, State, Verdict};
+pub use token::Verified;

@@ -1,0 +1,103 @@
+//! Whether claims make sense in themselves.
+
+use super::{LicenseClaims, Supersedes, entitlements::max_members};
+use crate::token::{Kind, issuer};
+
+/// Most features of a license.
+pub const FEATURES_MAX: usize = 128;
+/// Most limits of a license.
+pub const LIMITS_MAX: usize = 128;
+/// Most values, and most custom fields, of a license.
+pub const VALUES_MAX: usize = 128;
+/// Longest name or id inside a license, in bytes.
+pub const NAME_LEN_MAX: usize = 256;
+/// Longest `offlineGracePeriod`, in days: ten years.
+pub const OFFLINE_GRACE_DAYS_MAX: u32 = 3_660;
+/// Highest revision: what every JSON reader holds exactly.
+pub const REVISION_MAX: u64 = (1 << 53) - 1;
+
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(format!($($message)+));
+        }
+    };
+}
+
+pub(super) fn license(claims: &LicenseClaims) -> Result<(), String> {
+    ensure!(claims.iss == issuer(&claims.product), "iss is not the product's issuer");
+    ensure!(claims.aud == Kind::License.audience(), "aud is not that of a license");
+    ensure!(claims.sub == claims.customer.id, "sub is not the customer's id");
+    names(claims)?;
+    times(claims)?;
+    sizes(claims)?;
+    derived(claims)?;
+    claims.expiry_policy.check()?;
+    ensure!((1..=REVISION_MAX).contains(&claims.revision), "revisions count from 1");
+    if let Some(Supersedes { revision, .. }) = claims.supersedes {
+        ensure!(revision < claims.revision, "a license supersedes lower revisions only");
+    }
+    Ok(())
+}
+
+fn names(claims: &LicenseClaims) -> Result<(), String> {
+    let required = [
+        ("jti", claims.jti.as_str()),
+        ("customer.id", &claims.customer.id),
+        ("customer.name", &claims.customer.name),
+        ("product", &claims.product),
+        ("entitlements.tier", &claims.entitlements.tier),
+    ];
+    for (field, name) in required {
+        ensure!(!name.is_empty(), "{field} is empty");
+    }
+    let features = claims.features.iter().map(|f| ("features", f.as_str()));
+    let limits = claims.limits.keys().map(|l| ("limits", l.as_str()));
+    let optional = [
+        ("customer.domain", claims.customer.domain.as_str()),
+        ("mode", claims.mode.as_deref().unwrap_or("")),
+    ];
+    for (field, name) in required.into_iter().chain(optional).chain(features).chain(limits) {
+        ensure!(name.len() <= NAME_LEN_MAX, "{field} is longer than {NAME_LEN_MAX} bytes");
+        ensure!(!name.chars().any(char::is_control), "{field} has control characters");
+    }
+    Ok(())
+}
+
+fn times(claims: &LicenseClaims) -> Result<(), String> {
+    ensure!(claims.iat.as_second() >= 0, "iat lies before 1970");
+    ensure!(claims.starts() < claims.exp, "the license ends before it starts");
+    ensure!(claims.iat < claims.exp, "the license was signed after its end");
+    ensure!(
+        claims.offline_grace_period_days <= OFFLINE_GRACE_DAYS_MAX,
+        "offlineGracePeriod is longer than {OFFLINE_GRACE_DAYS_MAX} days"
+    );
+    Ok(())
+}
+
+fn sizes(claims: &LicenseClaims) -> Result<(), String> {
+    let counted = [
+        ("features", claims.features.len(), FEATURES_MAX),
+        ("limits", claims.limits.len(), LIMITS_MAX),
+        ("values", claims.values.len(), VALUES_MAX),
+        ("custom_fields", claims.entitlements.custom_fields.len(), VALUES_MAX),
+    ];
+    for (field, count, max) in counted {
+        ensure!(count <= max, "{field} has {count} entries, at most {max} are allowed");
+    }
+    Ok(())
+}
+
+/// The grant is said twice, exactly and for products to read: both must agree.
+fn derived(claims: &LicenseClaims) -> Result<(), String> {
+    let entitlements = &claims.entitlements;
+    ensure!(entitlements.features == claims.features, "features and entitlements.features differ");
+    let mut sorted = claims.features.clone();
+    sorted.sort();
+    sorted.dedup();
+    ensure!(sorted.len() == claims.features.len(), "a feature is listed twice");
+    let expected = max_members(&claims.limits);
+    ensure!(expected.len() == claims.limits.len(), "two limits have the same name in entitlements");
+    ensure!(entitlements.max == expected, "limits and entitlements.max_... differ");
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! The `.lic` file: a license that is carried by hand.
+//!
+//! ```text
+//! -----BEGIN TENURE LICENSE-----
+//! eyJhbGciOiJSUzI1NiIsInR5cCI6InRlbnVyZS1saWNlbnNlK2p3dCIsImtpZCI6
+//! ...
+//! -----END TENURE LICENSE-----
+//! ```
+//!
+//! Owns: the armour, 64 characters a line, LF or CRLF. Refuses: anything
+//! outside it. There are no lines for people with names and dates: nobody signs
+//! them, so somebody would believe a forged one. `tenure license verify` prints
+//! what the signature covers.
+
+use crate::{
+    text::{ARMOUR_LINE_LEN, armour},
+    token::TOKEN_LEN_MAX,
+};
+
+const LABEL: &str = "TENURE LICENSE";
+const BEGIN: &str = "-----BEGIN TENURE LICENSE-----";
+const END: &str = "-----END TENURE LICENSE-----";
+
+/// Largest file, in bytes: the longest token, two bytes a line, and the armour.
+pub const FILE_LEN_MAX: usize = TOKEN_LEN_MAX + 2 * (TOKEN_LEN_MAX / ARMOUR_LINE_LEN) + 128;
+
+/// Why a text is not a license file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileError {
+    /// Longer than [`FILE_LEN_MAX`].
+    #[error("the license file has {0} bytes; at most {FILE_LEN_MAX} are read")]
+    TooLarge(usize),
+    /// Not text that an editor saved plainly.
+    #[error("the license file is not plain ASCII text; was it saved in another encoding?")]
+    NotPlain,
+    /// Something else than the BEGIN line comes first.
+    #[error("the license file must begin with `{BEGIN}`; remove whatever stands before it")]
+    Begin,
+    /// The END line is missing.
+    #[error("the license file lacks its last line, `{END}`; was it cut off?")]
+    End,
+    /// Something follows the END line.
+    #[error("line {0}: nothing may follow `{END}`")]
+    Trailing(usize),
+    /// A line that is not part of a token.
+    #[error(
+        "line {0} is not part of a license: expected {ARMOUR_LINE_LEN} characters of base64url; was the file re-wrapped or edited?"
+    )]
+    Line(usize),
+    /// LF and CRLF mixed.
+    #[error("line {0}: line ends are mixed; all must be LF, or all CRLF")]
+    LineEnds(usize),
+}
+
+impl FileError {
+    /// The stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooLarge(_) => "file_too_large",
+            Self::NotPlain => "file_not_plain",
+            Self::Begin => "file_no_begin",
+            Self::End => "file_no_end",
+            Self::Trailing(_) => "file_trailing",
+            Self::Line(_) => "file_bad_line",
+            Self::LineEnds(_) => "file_mixed_line_ends",
+        }
+    }
+}
+
+/// The file that carries `token`, with LF.
+pub fn write(token: &str) -> String {
+    armour(LABEL, token)
+}
+
+/// The token inside a file; it has yet to be verified.
+pub fn read(file: &str) -> Result<String, FileError> {
+    if file.len() > FILE_LEN_MAX {
+        return Err(FileError::TooLarge(file.len()));
+    }
+    if !file.is_ascii() || file.contains('\0') {
+        return Err(FileError::NotPlain);
+    }
+    let mut lines = split(file)?.into_iter().enumerate();
+    if lines.next().map(|(_, line)| line) != Some(BEGIN) {
+        return Err(FileError::Begin);
+    }
+    let mut token = String::with_capacity(file.len());
+    let mut short = None;
+    for (index, line) in lines.by_ref() {
+        if line == END {
+            return match lines.next() {
+                Some((index, _)) => Err(FileError::Trailing(index + 1)),
+                None if token.is_empty() => Err(FileError::Line(index + 1)),
+                None => Ok(token),
+            };
+        }
+        // Only the last line may be short, or the same token had many files.
+        if let Some(short) = short {
+            return Err(FileError::Line(short));
+        }
+        let full = line.len() == ARMOUR_LINE_LEN;
+        if line.is_empty() || line.len() > ARMOUR_LINE_LEN || !line.bytes().all(is_token_byte) {
+            return Err(FileError::Line(index + 1));
+        }
+        short = (!full).then_some(index + 1);
+        token.push_str(line);
+    }
+    Err(FileError::End)
+}
+
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
+}
+
+/// The lines without their ends, which must all be alike; the last line's may lack.
+fn split(file: &str) -> Result<Vec<&str>, FileError> {
+    let body = file.strip_suffix('\n').unwrap_or(file);
+    let crlf = file.contains("\r\n");
+    let count = body.split('\n').count();
+    let ended = body.len() < file.len();
+    body.split('\n')
+        .enumerate()
+        .map(|(index, line)| {
+            let has_end = ended || index + 1 < count;
+            let bare = match (crlf && has_end, line.strip_suffix('\r')) {
+                (true, Some(bare)) => bare,
+                (false, None) => line,
+                _ => return Err(FileError::LineEnds(index + 1)),
+            };
+            if bare.contains('\r') { Err(FileError::LineEnds(index + 1)) } else { Ok(bare) }
+        })
+        .collect()
+}

@@ -1,0 +1,55 @@
+//! Base64url and PEM armour, in their one canonical form.
+//!
+//! Refuses: padding, trailing bits, blanks, other alphabets. A text that
+//! decodes to the same bytes as another text is not accepted, so a token has
+//! one spelling.
+
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+
+/// Characters on a line of armour (RFC 7468, section 2).
+pub(crate) const ARMOUR_LINE_LEN: usize = 64;
+
+pub(crate) fn base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The bytes of a canonical base64url text; `None` for any other text.
+pub(crate) fn from_base64url(text: &str) -> Option<Vec<u8>> {
+    // The engine refuses padding, foreign characters and non-zero trailing bits.
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// `body` between BEGIN and END lines, 64 characters a line, LF.
+pub(crate) fn armour(label: &str, body: &str) -> String {
+    let mut out = String::with_capacity(body.len() + body.len() / ARMOUR_LINE_LEN + 80);
+    out.push_str(&format!("-----BEGIN {label}-----\n"));
+    let mut rest = body;
+    while !rest.is_empty() {
+        let (line, tail) = rest.split_at(rest.len().min(ARMOUR_LINE_LEN));
+        out.push_str(line);
+        out.push('\n');
+        rest = tail;
+    }
+    out.push_str(&format!("-----END {label}-----\n"));
+    out
+}
+
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    armour(label, &STANDARD.encode(der))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_one_spelling() {
+        assert_eq!(from_base64url("AA").as_deref(), Some(&[0u8][..]));
+        for other in ["AB", "AA==", "AA=", " AA", "AA\n", "A", "A+8", "A/8"] {
+            assert_eq!(from_base64url(other), None, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Signed tokens: compact JWS, RS256, and nothing else.
+//!
+//! Owns: signing and the strict reading of every token that Tenure makes.
+//! Refuses: any algorithm but the constant one, header fields other than
+//! `alg`, `typ` and `kid`, duplicate JSON keys, a second spelling of the same
+//! bytes, tokens of another kind, product or key, and oversized input.
+//! Does NOT look at `exp` or `nbf`: an expired license is a genuine license,
+//! and what it is still worth is for [`crate::state`] to say.
+//!
+//! The signature is checked with aws-lc-rs directly. `jsonwebtoken` would parse
+//! the header three times into a type with room for every header field that is
+//! refused here (the last of two equal extra fields wins), picks the verifier
+//! by the token's own `alg`, and rebuilds the RSA key for each token; keys of a
+//! [`TrustSet`] are parsed once. Tests use it as a second opinion.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::{
+    json,
+    keys::{SignError, Signer, TrustSet},
+    text,
+};
+
+/// Longest token, in bytes. A license with a hundred limits has about 12 kB.
+pub const TOKEN_LEN_MAX: usize = 48 * 1024;
+/// Longest decoded header, in bytes; ours have about 120.
+pub const HEADER_LEN_MAX: usize = 512;
+
+const ALGORITHM: &str = "RS256";
+
+/// What a token is. Each kind has its own `typ` and `aud`, so that none is
+/// ever taken for another (RFC 8725, section 3.11 and 3.9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The long-lived grant to a subscription.
+    License,
+    /// The short-lived renewal that an activation holds.
+    Lease,
+    /// What has been taken back.
+    Revocations,
+    /// The answer to a usage report.
+    Receipt,
+}
+
+impl Kind {
+    /// The `typ` of its header.
+    pub const fn typ(self) -> &'static str {
+        match self {
+            Self::License => "tenure-license+jwt",
+            Self::Lease => "tenure-lease+jwt",
+            Self::Revocations => "tenure-revocations+jwt",
+            Self::Receipt => "tenure-receipt+jwt",
+        }
+    }
+
+    /// The `aud` of its claims.
+    pub const fn audience(self) -> &'static str {
+        match self {
+            Self::License => "urn:tenure:license",
+            Self::Lease => "urn:tenure:lease",
+            Self::Revocations => "urn:tenure:revocations",
+            Self::Receipt => "urn:tenure:receipt",
+        }
+    }
+}
+
+/// The `iss` of every token of `product` (its id in the product file).
+pub fn issuer(product: &str) -> String {
+    format!("urn:tenure:product:{product}")
+}
+
+/// Claims that a token can carry.
+pub trait Payload: Serialize + DeserializeOwned {
+    /// The kind of token that carries them.
+    const KIND: Kind;
+
+    /// The product that they are about; `iss` must be its [`issuer`].
+    fn product(&self) -> &str;
+
+    /// What is wrong with the claims in themselves, in a sentence. Called before
+    /// signing and after verification, so nothing is issued that is refused later.
+    fn check(&self) -> Result<(), String>;
+}
+
+/// Why a token is not believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Longer than [`TOKEN_LEN_MAX`].
+    #[error("the token has {0} bytes; at most {TOKEN_LEN_MAX} are read")]
+    TooLarge(usize),
+    /// Not three parts with dots between.
+    #[error("not a signed token: expected three parts with dots between")]
+    Malformed,
+    /// A part that is not canonical base64url.
+    #[error("the token's {0} is not canonical base64url (no padding, no blanks)")]
+    Encoding(&'static str),
+    /// A header that is not JSON, has a key twice, or lacks a field.
+    #[error("the token's header is malformed: {0}")]
+    Header(String),
+    /// A header field that Tenure never writes (`jku`, `jwk`, `x5u`, `crit`, ...).
+    #[error("the token's header has the field `{0}`; only alg, typ and kid are allowed")]
+    HeaderField(String),
+    /// An algorithm other than RS256.
+    #[error("the token says algorithm `{0}`; only RS256 is accepted")]
+    Algorithm(String),
+    /// A token of another kind.
+    #[error("the token is a `{found}`, expected `{expected}`")]
+    Type {
+        /// What was wanted.
+        expected: &'static str,
+        /// What the header says.
+        found: String,
+    },
+    /// Signed by nobody in the trust set.
+    #[error("the token is signed by key `{0}`, which is not trusted here")]
+    UnknownKey(String),
+    /// The signature is not that key's signature of this token.
+    #[error("the token's signature does not verify: it was changed or forged")]
+    Signature,
+    /// Issued for another product.
+    #[error("the token was issued by `{found}`, expected `{expected}`")]
+    Issuer {
+        /// What was wanted.
+        expected: String,
+        /// What the claims say.
+        found: String,
+    },
+    /// Meant for another reader.
+    #[error("the token is meant for `{found}`, expected `{expected}`")]
+    Audience {
+        /// What was wanted.
+        expected: &'static str,
+        /// What the claims say.
+        found: String,
+    },
+    /// Signed, but with claims that cannot be read or contradict themselves.
+    #[error("the token's claims are not usable: {0}")]
+    Claims(String),
+}
+
+impl Error {
+    /// The stable name of the reason, for logs, problem details and vectors.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooLarge(_) => "token_too_large",
+            Self::Malformed => "token_malformed",
+            Self::Encoding(_) => "token_encoding",
+            Self::Header(_) => "token_header_malformed",
+            Self::HeaderField(_) => "token_header_field_refused",
+            Self::Algorithm(_) => "token_algorithm_refused",
+            Self::Type { .. } => "token_wrong_type",
+            Self::UnknownKey(_) => "token_unknown_key",
+            Self::Signature => "token_bad_signature",
+            Self::Issuer { .. } => "token_wrong_issuer",
+            Self::Audience { .. } => "token_wrong_audience",
+            Self::Claims(_) => "token_claims_invalid",
+        }
+    }
+}
+
+/// Why a token was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssueError {
+    /// The claims contradict themselves.
+    #[error("the claims cannot be signed: {0}")]
+    Claims(String),
+    /// The token would be longer than verifiers read.
+    #[error("the token would have {0} bytes; at most {TOKEN_LEN_MAX} are allowed")]
+    TooLarge(usize),
+    /// The signer failed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
+impl IssueError {
+    /// The stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Claims(_) => "issue_claims_invalid",
+            Self::TooLarge(_) => "issue_too_large",
+            Self::Sign(_) => "issue_signer_failed",
+        }
+    }
+}
+
+/// Claims whose signature was checked: the only way to have one is [`verify`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified<C> {
+    claims: C,
+    kid: String,
+}
+
+impl<C> Verified<C> {
+    /// The claims.
+    pub const fn claims(&self) -> &C {
+        &self.claims
+    }
+
+    /// The claims, owned.
+    pub fn into_claims(self) -> C {
+        self.claims
+    }
+
+    /// The key that signed them.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+}
+
+/// Signs `claims`; the token verifies with the signer's public key.
+pub fn sign<C: Payload>(claims: &C, signer: &dyn Signer) -> Result<String, IssueError> {
+    claims.check().map_err(IssueError::Claims)?;
+    let header = format!(
+        r#"{{"alg":"{ALGORITHM}","typ":"{}","kid":"{}"}}"#,
+        C::KIND.typ(),
+        signer.public_key().kid()
+    );
+    let payload = serde_json::to_vec(claims).map_err(|e| IssueError::Claims(e.to_string()))?;
+    json::check(&payload).map_err(IssueError::Claims)?;
+    let message = format!("{}.{}", text::base64url(header.as_bytes()), text::base64url(&payload));
+    let signature = signer.sign(message.as_bytes())?;
+    let token = format!("{message}.{}", text::base64url(&signature));
+    if token.len() > TOKEN_LEN_MAX {
+        return Err(IssueError::TooLarge(token.len()));
+    }
+    Ok(token)
+}
+
+/// Reads a token of kind `C`, believing only `trust`. Nothing is returned that
+/// the signature does not cover.
+pub fn verify<C: Payload>(token: &str, trust: &TrustSet) -> Result<Verified<C>, Error> {
+    if token.len() > TOKEN_LEN_MAX {
+        return Err(Error::TooLarge(token.len()));
+    }
+    let (message, signature) = token.rsplit_once('.').ok_or(Error::Malformed)?;
+    let (header, payload) = message.split_once('.').ok_or(Error::Malformed)?;
+    if payload.contains('.') {
+        return Err(Error::Malformed);
+    }
+    let kid = read_header(header, C::KIND)?;
+    let key = trust.key(&kid).ok_or_else(|| Error::UnknownKey(shown(&kid)))?;
+    let signature = text::from_base64url(signature).ok_or(Error::Encoding("signature"))?;
+    if !key.verifies(message.as_bytes(), &signature) {
+        return Err(Error::Signature);
+    }
+    let payload = text::from_base64url(payload).ok_or(Error::Encoding("payload"))?;
+    let claims = read_claims(&payload, trust.product())?;
+    Ok(Verified { claims, kid })
+}
+
+/// Checks the header and returns the `kid`.
+fn read_header(encoded: &str, kind: Kind) -> Result<String, Error> {
+    // Four characters of base64 carry three bytes.
+    if encoded.len() > HEADER_LEN_MAX / 3 * 4 {
+        return Err(Error::Header(format!("longer than {HEADER_LEN_MAX} bytes")));
+    }
+    let bytes = text::from_base64url(encoded).ok_or(Error::Encoding("header"))?;
+    let fields: Map<String, Value> = json::read(&bytes).map_err(Error::Header)?;
+    if let Some(other) = fields.keys().find(|name| !matches!(name.as_str(), "alg" | "typ" | "kid"))
+    {
+        return Err(Error::HeaderField(shown(other)));
+    }
+    let field = |name: &str| match fields.get(name) {
+        Some(Value::String(text)) => Ok(text.as_str()),
+        _ => Err(Error::Header(format!("`{name}` must be given as text"))),
+    };
+    let algorithm = field("alg")?;
+    if algorithm != ALGORITHM {
+        return Err(Error::Algorithm(shown(algorithm)));
+    }
+    let typ = field("typ")?;
+    if typ != kind.typ() {
+        return Err(Error::Type { expected: kind.typ(), found: shown(typ) });
+    }
+    Ok(field("kid")?.to_owned())
+}
+
+/// What is compared before the rest is read.
+#[derive(Deserialize)]
+struct Registered {
+    iss: String,
+    aud: String,
+}
+
+fn read_claims<C: Payload>(payload: &[u8], product: &str) -> Result<C, Error> {
+    let registered: Registered = json::read(payload).map_err(Error::Claims)?;
+    let expected = issuer(product);
+    if registered.iss != expected {
+        return Err(Error::Issuer { expected, found: shown(&registered.iss) });
+    }
+    if registered.aud != C::KIND.audience() {
+        let expected = C::KIND.audience();
+        return Err(Error::Audience { expected, found: shown(&registered.aud) });
+    }
+    let claims: C = serde_json::from_slice(payload).map_err(|e| Error::Claims(e.to_string()))?;
+    if claims.product() != product {
+        let found = shown(claims.product());
+        return Err(Error::Issuer { expected: product.into(), found });
+    }
+    claims.check().map_err(Error::Claims)?;
+    Ok(claims)
+}
+
+/// Foreign text, cut for a message.
+fn shown(text: &str) -> String {
+    const SHOWN_CHARS_MAX: usize = 80;
+    text.chars().take(SHOWN_CHARS_MAX).collect()
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.typ())
+    }
+}
