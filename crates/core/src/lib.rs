@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod id;
+pub mod lifecycle;
 pub mod money;
 pub mod period;
 pub mod quantity;
@@ -13,6 +14,7 @@ pub mod slug;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use id::*;
+pub use lifecycle::{IllegalTransition, SubscriptionStatus, TenantStatus};
 pub use money::{Currency, Money, MoneyError};
 pub use period::{Interval, Period};
 pub use quantity::{Quantity, QuantityError};

@@ -57,6 +57,13 @@ CREATE TABLE signing_keys (
 );
 CREATE UNIQUE INDEX signing_keys_one_active ON signing_keys (product_id) WHERE status = 'active';
 
+-- Counts customers of products that reward the first ones.
+CREATE TABLE customer_numbers (
+    product_id uuid PRIMARY KEY REFERENCES products,
+    last integer NOT NULL CHECK (last > 0)
+);
+GRANT SELECT, INSERT, UPDATE ON customer_numbers TO tenure_tenant;
+
 GRANT SELECT, INSERT, UPDATE ON sellers, products, signing_keys TO tenure_vendor;
 GRANT SELECT, INSERT ON catalog_versions, meters TO tenure_vendor;
 GRANT SELECT ON products, catalog_versions, meters TO tenure_tenant;

@@ -9,6 +9,7 @@ mod path;
 mod problem;
 
 pub use json::{BODY_BYTES_MAX, Json, strict};
+pub(crate) use json::{read as read_body, require_json};
 pub use page::{Cursor, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Page, PageQuery};
 pub use path::{PathId, Query};
 pub use problem::{FieldError, Problem, RETRY_AFTER_SECONDS};

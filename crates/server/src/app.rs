@@ -1,0 +1,173 @@
+//! The running server's state, shared by every request and background task.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Instant,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use tenure_catalog::Entitlements;
+use tenure_core::{ApiKeyId, CatalogVersionId, Clock, RequestId, SubscriptionId, TenantId};
+use tenure_tenancy::Db;
+
+use crate::{
+    cache::{Freshness, Guarded},
+    call::{Actor, Call},
+    config::Config,
+    http::Problem,
+    identity::Principal,
+    products::Catalog,
+    vault::{Key, Vault},
+};
+
+/// API keys remembered at most.
+const PRINCIPALS_MAX: usize = 20_000;
+/// Resolved entitlements remembered at most.
+const ENTITLEMENTS_MAX: usize = 20_000;
+/// Catalog versions remembered at most; they never change.
+const CATALOGS_MAX: usize = 256;
+/// Tenants' trail keys remembered at most.
+const TENANT_KEYS_MAX: usize = 10_000;
+
+/// A handle on the server's state; cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    db: Db,
+    vault: Vault,
+    clock: Arc<dyn Clock>,
+    clock_offset_ms: AtomicI64,
+    started: Instant,
+    freshness: Freshness,
+    principals: Guarded<ApiKeyId, Principal>,
+    entitlements: Guarded<(TenantId, SubscriptionId), Arc<Resolved>>,
+    tenant_keys: Guarded<TenantId, Key>,
+    catalogs: quick_cache::sync::Cache<CatalogVersionId, Arc<Catalog>>,
+    metrics: crate::health::Metrics,
+}
+
+/// Entitlements and the moment until which no date in them changes anything.
+pub struct Resolved {
+    /// What the subscription may do.
+    pub entitlements: Entitlements,
+    /// The same, as the API answers it.
+    pub body: axum::body::Bytes,
+    /// Entity tag of the body.
+    pub etag: String,
+    /// They hold before this moment.
+    pub holds_until: Option<Timestamp>,
+}
+
+impl App {
+    /// The state of a server on an opened database.
+    pub fn new(config: Config, db: Db, vault: Vault, clock: Arc<dyn Clock>) -> Self {
+        let freshness = Freshness::default();
+        Self(Arc::new(Inner {
+            principals: Guarded::new(PRINCIPALS_MAX, freshness.clone()),
+            entitlements: Guarded::new(ENTITLEMENTS_MAX, freshness.clone()),
+            tenant_keys: Guarded::new(TENANT_KEYS_MAX, freshness.clone()),
+            catalogs: quick_cache::sync::Cache::new(CATALOGS_MAX),
+            metrics: crate::health::Metrics::default(),
+            clock_offset_ms: AtomicI64::new(0),
+            started: Instant::now(),
+            config,
+            db,
+            vault,
+            clock,
+            freshness,
+        }))
+    }
+
+    /// What the operator decided.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The way to transactions.
+    pub fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    /// The way to secrets.
+    pub fn vault(&self) -> &Vault {
+        &self.0.vault
+    }
+
+    /// Counters for Prometheus.
+    pub fn metrics(&self) -> &crate::health::Metrics {
+        &self.0.metrics
+    }
+
+    /// When this process began.
+    pub fn started(&self) -> Instant {
+        self.0.started
+    }
+
+    /// The present moment; ahead of the machine's where a test moved it.
+    pub fn now(&self) -> Timestamp {
+        let offset = SignedDuration::from_millis(self.0.clock_offset_ms.load(Ordering::Relaxed));
+        self.0.clock.now().checked_add(offset).unwrap_or(Timestamp::MAX)
+    }
+
+    /// How far a test moved the clock, in milliseconds.
+    pub(crate) fn set_clock_offset(&self, offset_ms: i64) {
+        self.0.clock_offset_ms.fetch_max(offset_ms, Ordering::Relaxed);
+    }
+
+    /// Reads the offset of the test clock again, for another process moved it.
+    pub(crate) async fn clock_moved(&self) -> Result<(), Problem> {
+        crate::installation::refresh_clock(self).await
+    }
+
+    /// The circumstances of an operation that `actor` begins now.
+    pub fn call(&self, actor: Actor) -> Call {
+        let now = self.now();
+        Call { actor, now, request: RequestId::new(now), once: None }
+    }
+
+    /// When every change was last seen.
+    pub fn freshness(&self) -> &Freshness {
+        &self.0.freshness
+    }
+
+    pub(crate) fn principals(&self) -> &Guarded<ApiKeyId, Principal> {
+        &self.0.principals
+    }
+
+    pub(crate) fn entitlements_cache(&self) -> &Guarded<(TenantId, SubscriptionId), Arc<Resolved>> {
+        &self.0.entitlements
+    }
+
+    pub(crate) fn tenant_keys(&self) -> &Guarded<TenantId, Key> {
+        &self.0.tenant_keys
+    }
+
+    pub(crate) fn catalogs(&self) -> &quick_cache::sync::Cache<CatalogVersionId, Arc<Catalog>> {
+        &self.0.catalogs
+    }
+
+    /// The key of the vendor's own trail.
+    pub(crate) fn vendor_trail_key(&self) -> Key {
+        Key::from_slice(&self.0.vault.digest("vendor trail key", b"v1"))
+            .expect("a digest has the 32 bytes of a key")
+    }
+
+    /// Forgets what is cached of a tenant: call it after committing a change.
+    pub fn forget_tenant(&self, tenant: TenantId) {
+        self.0.principals.forget(|_, principal| principal.tenant == tenant);
+        self.0.entitlements.forget(|(of, _), _| *of == tenant);
+        self.0.tenant_keys.forget(|of, _| *of == tenant);
+    }
+
+    /// Forgets everything that can change.
+    pub fn forget_everything(&self) {
+        self.0.principals.forget(|_, _| true);
+        self.0.entitlements.forget(|_, _| true);
+        self.0.tenant_keys.forget(|_, _| true);
+    }
+}
