@@ -216,3 +216,100 @@ pub fn follow<B: AsRef<[u8]>>(head: Option<Head>, entry: &Entry<B>) -> Result<He
     }
     Ok(entry.head())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn chain(contents: &[&str]) -> Vec<Entry<String>> {
+        let mut head = None;
+        contents
+            .iter()
+            .map(|content| {
+                let entry = Head::append(head, (*content).to_owned());
+                head = Some(entry.head());
+                entry
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_untouched_chain_ends_in_its_head() {
+        let entries = chain(&["a", "b", "c"]);
+        let head = verify(None, entries.clone()).unwrap().unwrap();
+        assert_eq!(head, entries[2].head());
+        let later = verify(Some(entries[0].head()), entries[1..].to_vec()).unwrap();
+        assert_eq!(later, Some(head), "pages continue from a stored head");
+        assert_eq!(verify::<String, _>(Some(head), []).unwrap(), Some(head));
+    }
+
+    #[test]
+    fn each_way_to_tamper_has_its_name() {
+        let entries = chain(&["a", "b", "c", "d"]);
+        let other = chain(&["a", "x", "c", "d"]);
+        let code = |entries: Vec<Entry<String>>| verify(None, entries).unwrap_err().code();
+
+        let mut edited = entries.clone();
+        edited[1].bytes = "B".into();
+        assert_eq!(verify(None, edited).unwrap_err(), Break::Edit { seq: 2 });
+
+        let mut dropped = entries.clone();
+        dropped.remove(1);
+        assert_eq!(verify(None, dropped).unwrap_err(), Break::Gap { missing_from: 2, found: 3 });
+
+        let grafted = vec![entries[0].clone(), entries[1].clone(), other[2].clone()];
+        assert_eq!(verify(None, grafted).unwrap_err(), Break::Fork { seq: 3 });
+
+        let twice = vec![entries[0].clone(), entries[1].clone(), other[1].clone()];
+        assert_eq!(code(twice), "chain_fork");
+        let repeated = vec![entries[0].clone(), entries[1].clone(), entries[1].clone()];
+        assert_eq!(code(repeated), "chain_repeated");
+
+        let beheaded = entries[1..].to_vec();
+        assert_eq!(code(beheaded), "chain_gap");
+    }
+
+    #[test]
+    fn canonical_json_has_one_spelling() {
+        let value = json!({"b": [1, -2, true, null], "a\n": "é\u{1f600}\u{1}", "": {}});
+        let text = String::from_utf8(canonical_json(&value).unwrap()).unwrap();
+        assert_eq!(text, "{\"\":{},\"a\\n\":\"é😀\\u0001\",\"b\":[1,-2,true,null]}");
+        // UTF-16 order puts a surrogate pair before U+FB33 (RFC 8785, section 3.2.3).
+        let value = json!({"\u{fb33}": 1, "\u{1f600}": 2});
+        let text = String::from_utf8(canonical_json(&value).unwrap()).unwrap();
+        assert_eq!(text, "{\"\u{1f600}\":2,\"\u{fb33}\":1}");
+    }
+
+    #[test]
+    fn numbers_that_readers_disagree_on_have_no_canonical_form() {
+        for value in [json!(0.5), json!(1.0), json!(9_007_199_254_740_992_u64)] {
+            assert!(matches!(canonical_json(&value), Err(CanonicalError::Number(_))), "{value}");
+        }
+        assert!(canonical_json(&json!(-9_007_199_254_740_991_i64)).is_ok());
+        let deep = (0..=DEPTH_MAX + 1).fold(json!(1), |inner, _| json!([inner]));
+        assert_eq!(canonical_json(&deep), Err(CanonicalError::Depth));
+    }
+
+    proptest! {
+        #[test]
+        fn no_change_to_any_entry_goes_unnoticed(
+            contents in prop::collection::vec("[a-c]{0,4}", 2..12), at: usize, change in 0u8..5,
+        ) {
+            let texts: Vec<&str> = contents.iter().map(String::as_str).collect();
+            let mut entries = chain(&texts);
+            // The last entry may be cut off; only a head kept elsewhere shows that.
+            let at = at % (entries.len() - 1);
+            match change {
+                0 => entries[at].bytes.push('!'),
+                1 => { entries.remove(at); }
+                2 => entries.swap(at, at + 1),
+                3 => entries[at].hash = Digest::sha256(b"else"),
+                _ => { let copy = entries[at].clone(); entries.insert(at, copy); }
+            }
+            prop_assert!(verify(None, entries).is_err());
+        }
+    }
+}

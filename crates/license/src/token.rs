@@ -26,8 +26,9 @@ use crate::{
 
 /// Longest token, in bytes. A license with a hundred limits has about 12 kB.
 pub const TOKEN_LEN_MAX: usize = 48 * 1024;
-/// Longest decoded header, in bytes; ours have about 120.
-pub const HEADER_LEN_MAX: usize = 512;
+/// Longest decoded header, in bytes. Ours have about 110; the rest is room to name
+/// what is wrong with a foreign one.
+pub const HEADER_LEN_MAX: usize = 2 * 1024;
 
 const ALGORITHM: &str = "RS256";
 

@@ -44,7 +44,32 @@ pub enum TrustError {
     /// The same key twice.
     #[error("key `{0}` is listed twice")]
     Duplicate(String),
+    /// A key whose private half is published with the golden vectors.
+    #[error("key `{0}` is a published test key; anybody can sign with it")]
+    TestKey(String),
 }
+
+impl TrustError {
+    /// The stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooLarge(_) => "keys_too_large",
+            Self::Malformed(_) => "keys_malformed",
+            Self::Empty => "keys_empty",
+            Self::TooMany(_) => "keys_too_many",
+            Self::NotRs256 { .. } => "keys_not_rs256",
+            Self::Key { .. } => "keys_unusable_key",
+            Self::Thumbprint(_) => "keys_wrong_kid",
+            Self::Duplicate(_) => "keys_duplicate",
+            Self::TestKey(_) => "keys_test_key",
+        }
+    }
+}
+
+/// Keys whose private halves lie in `vectors/`. No trust set believes them, so
+/// a test root cannot be shipped in a release by mistake.
+pub const PUBLISHED_TEST_KIDS: [&str; 2] =
+    ["eg2cUMqIzVAF2hzY-5Z5LtZQKlx6zM88iG2U1A82qjs", "VPT2uYORtGgTQ44x0v6zkYKDGyb_SM8wGiV-sG3IZSI"];
 
 /// A key that is believed, parsed once.
 #[derive(Debug, Clone)]
@@ -84,20 +109,29 @@ pub struct TrustSet {
 impl TrustSet {
     /// The keys of `product` from a JSON Web Key Set.
     pub fn from_jwks(product: &str, jwks: &str) -> Result<Self, TrustError> {
-        if jwks.len() > JWKS_LEN_MAX {
-            return Err(TrustError::TooLarge(jwks.len()));
-        }
-        let set: JwkSet = json::read(jwks.as_bytes()).map_err(TrustError::Malformed)?;
-        // Counted before the expensive part, which reads each key.
-        if set.keys.len() > TRUST_KEYS_MAX {
-            return Err(TrustError::TooMany(set.keys.len()));
-        }
-        let keys = set.keys.iter().map(read_jwk).collect::<Result<Vec<_>, _>>()?;
-        Self::from_keys(product, keys)
+        Self::from_keys(product, read_jwks(jwks)?)
+    }
+
+    /// As [`Self::from_jwks`], and believes [`PUBLISHED_TEST_KIDS`] too: for the
+    /// golden vectors and for nothing else.
+    pub fn from_test_jwks(product: &str, jwks: &str) -> Result<Self, TrustError> {
+        Self::collect(product, read_jwks(jwks)?)
     }
 
     /// The keys of `product`, when the caller holds them already.
     pub fn from_keys(
+        product: &str,
+        keys: impl IntoIterator<Item = PublicKey>,
+    ) -> Result<Self, TrustError> {
+        let set = Self::collect(product, keys)?;
+        let test = set.keys().find(|key| PUBLISHED_TEST_KIDS.contains(&key.kid()));
+        if let Some(test) = test {
+            return Err(TrustError::TestKey(test.kid().into()));
+        }
+        Ok(set)
+    }
+
+    fn collect(
         product: &str,
         keys: impl IntoIterator<Item = PublicKey>,
     ) -> Result<Self, TrustError> {
@@ -136,6 +170,18 @@ impl TrustSet {
     pub fn to_jwk_set(&self) -> JwkSet {
         self.keys().collect()
     }
+}
+
+fn read_jwks(jwks: &str) -> Result<Vec<PublicKey>, TrustError> {
+    if jwks.len() > JWKS_LEN_MAX {
+        return Err(TrustError::TooLarge(jwks.len()));
+    }
+    let set: JwkSet = json::read(jwks.as_bytes()).map_err(TrustError::Malformed)?;
+    // Counted before the expensive part, which reads each key.
+    if set.keys.len() > TRUST_KEYS_MAX {
+        return Err(TrustError::TooMany(set.keys.len()));
+    }
+    set.keys.iter().map(read_jwk).collect()
 }
 
 fn read_jwk(jwk: &Jwk) -> Result<PublicKey, TrustError> {
