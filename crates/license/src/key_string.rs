@@ -17,6 +17,9 @@
 
 use std::fmt;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use zeroize::Zeroizing;
+
 use crate::{Digest, Pepper};
 
 /// Random bytes of a key: 80 bits.
@@ -68,14 +71,24 @@ impl KeyStringError {
 }
 
 /// A license key whose check group is right. Whether anybody issued it is for
-/// the server to say. It is a secret: it is not shown by `Debug`.
-#[derive(Clone, PartialEq, Eq)]
+/// the server to say. It is a secret: wiped when dropped,
+/// not shown by `Debug`.
+#[derive(Clone)]
 pub struct LicenseKey {
     /// Upper case, dashes between groups; O, I and L as they were issued or typed.
-    text: String,
+    text: Zeroizing<String>,
     /// The same with O, I and L folded: what check and digest are made of.
-    folded: String,
+    folded: Zeroizing<String>,
 }
+
+/// Equal when they are the same key, however they were typed; in constant time.
+impl PartialEq for LicenseKey {
+    fn eq(&self, other: &Self) -> bool {
+        verify_slices_are_equal(self.folded.as_bytes(), other.folded.as_bytes()).is_ok()
+    }
+}
+
+impl Eq for LicenseKey {}
 
 impl LicenseKey {
     /// Makes a key: `prefix` from the product file, `tier` (`ENT`), the
@@ -94,14 +107,14 @@ impl LicenseKey {
         let customer = part(&customer, PART_LEN_MAX, "customer")?;
         let body = format!("{prefix}-{tier}-{customer}-{}", groups(&base32(random)));
         let check = check_group(&fold(&body));
-        let text = format!("{body}-{check}");
-        Ok(Self { folded: fold(&text), text })
+        let text = Zeroizing::new(format!("{body}-{check}"));
+        Ok(Self { folded: Zeroizing::new(fold(&text)), text })
     }
 
     /// Reads what a person typed or a file holds.
     pub fn parse(typed: &str) -> Result<Self, KeyStringError> {
-        let text = normalise(typed)?;
-        let folded = fold(&text);
+        let text = Zeroizing::new(normalise(typed)?);
+        let folded = Zeroizing::new(fold(&text));
         let parts: Vec<&str> = folded.split('-').collect();
         if parts.len() != PARTS {
             return Err(KeyStringError::Malformed("it has a wrong number of groups"));
@@ -239,8 +252,11 @@ mod tests {
 
     #[test]
     fn the_check_prime_is_prime_and_larger_than_any_difference() {
-        assert!((2..=1_024).all(|n| CHECK_PRIME % n != 0), "1,024 squared is above the prime");
-        assert!(CHECK_PRIME < 1 << (5 * GROUP_LEN));
+        assert!(
+            (2..=1_024).all(|n| !CHECK_PRIME.is_multiple_of(n)),
+            "1,024 squared is above the prime"
+        );
+        const { assert!(CHECK_PRIME < 1 << (5 * GROUP_LEN)) };
     }
 
     #[test]
@@ -311,7 +327,7 @@ mod tests {
             let at = at % (typed.len() - 1);
             if swap { typed.swap(at, at + 1) } else { typed[at] = c.as_bytes()[0] }
             let typed = String::from_utf8(typed).unwrap();
-            prop_assume!(fold(&typed) != key.folded);
+            prop_assume!(fold(&typed) != *key.folded);
             prop_assert!(LicenseKey::parse(&typed).is_err());
         }
 

@@ -38,9 +38,10 @@ impl PresentedError {
 
 impl Presented {
     /// Tells a key, a token and a file apart. Only dots occur in a token and
-    /// never in a key; only armour begins with dashes.
+    /// never in a key; only armour has a BEGIN
+    /// line, and whatever else stands in that file is refused where it is read.
     pub fn read(text: &str) -> Result<Self, PresentedError> {
-        if text.starts_with("-----") {
+        if text.contains("-----BEGIN") {
             return Ok(Self::Token(file::read(text)?));
         }
         // An environment file or a mounted secret often ends with a line break.

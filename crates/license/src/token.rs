@@ -15,7 +15,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -74,13 +74,24 @@ pub fn issuer(product: &str) -> String {
     format!("urn:tenure:product:{product}")
 }
 
+/// The claims that every token has (RFC 7519, section 4.1).
+#[derive(Debug, Clone, Copy)]
+pub struct Registered<'a> {
+    /// `iss`; must be [`issuer`] of the product.
+    pub issuer: &'a str,
+    /// `aud`; must be the kind's.
+    pub audience: &'a str,
+    /// The product that the claims are about; must be the trust set's.
+    pub product: &'a str,
+}
+
 /// Claims that a token can carry.
 pub trait Payload: Serialize + DeserializeOwned {
     /// The kind of token that carries them.
     const KIND: Kind;
 
-    /// The product that they are about; `iss` must be its [`issuer`].
-    fn product(&self) -> &str;
+    /// What [`verify`] compares before it believes the rest.
+    fn registered(&self) -> Registered<'_>;
 
     /// What is wrong with the claims in themselves, in a sentence. Called before
     /// signing and after verification, so nothing is issued that is refused later.
@@ -282,26 +293,19 @@ fn read_header(encoded: &str, kind: Kind) -> Result<String, Error> {
     Ok(field("kid")?.to_owned())
 }
 
-/// What is compared before the rest is read.
-#[derive(Deserialize)]
-struct Registered {
-    iss: String,
-    aud: String,
-}
-
 fn read_claims<C: Payload>(payload: &[u8], product: &str) -> Result<C, Error> {
-    let registered: Registered = json::read(payload).map_err(Error::Claims)?;
+    let claims: C = json::read(payload).map_err(Error::Claims)?;
+    let registered = claims.registered();
     let expected = issuer(product);
-    if registered.iss != expected {
-        return Err(Error::Issuer { expected, found: shown(&registered.iss) });
+    if registered.issuer != expected {
+        return Err(Error::Issuer { expected, found: shown(registered.issuer) });
     }
-    if registered.aud != C::KIND.audience() {
+    if registered.audience != C::KIND.audience() {
         let expected = C::KIND.audience();
-        return Err(Error::Audience { expected, found: shown(&registered.aud) });
+        return Err(Error::Audience { expected, found: shown(registered.audience) });
     }
-    let claims: C = serde_json::from_slice(payload).map_err(|e| Error::Claims(e.to_string()))?;
-    if claims.product() != product {
-        let found = shown(claims.product());
+    if registered.product != product {
+        let found = shown(registered.product);
         return Err(Error::Issuer { expected: product.into(), found });
     }
     claims.check().map_err(Error::Claims)?;

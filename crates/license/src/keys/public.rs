@@ -47,6 +47,10 @@ impl PublicKey {
         if !(KEY_BITS_MIN..=KEY_BITS_MAX).contains(&bits) {
             return Err(KeyError::Size(bits));
         }
+        // A product of two odd primes is odd.
+        if modulus.last().is_none_or(|byte| byte % 2 == 0) {
+            return Err(KeyError::Unreadable);
+        }
         Ok(Self { kid: thumbprint(&text::base64url(modulus)), modulus: modulus.to_vec() })
     }
 

@@ -117,5 +117,7 @@ fn license_key_may_hold_the_short_key_the_token_or_a_file() {
     let key = tenure_license::LicenseKey::issue("IFOX", "ENT", "acme", [1; 10]).unwrap();
     assert!(matches!(Presented::read(key.expose()).unwrap(), Presented::Key(read) if read == key));
     assert_eq!(Presented::read("IFOX-ENT").unwrap_err().code(), "license_key_malformed");
-    assert_eq!(Presented::read("-----BEGIN X").unwrap_err().code(), "file_no_begin");
+    for file in ["-----BEGIN X", "\n-----BEGIN TENURE LICENSE-----\n", "To: a.b\n-----BEGIN X"] {
+        assert_eq!(Presented::read(file).unwrap_err().code(), "file_no_begin", "{file}");
+    }
 }
