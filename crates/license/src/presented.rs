@@ -1,13 +1,15 @@
 //! What a customer puts into `LICENSE_KEY`: the short key [004] or the token
 //! itself [001]; and a `.lic` file's text, which is the same choice in a file.
 
+use std::fmt;
+
 use crate::{
     file::{self, FileError},
     key_string::{KeyStringError, LicenseKey},
 };
 
 /// A credential for a license, told apart by its shape.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Presented {
     /// The short key, to be exchanged.
     Key(LicenseKey),
@@ -32,6 +34,16 @@ impl PresentedError {
         match self {
             Self::Key(error) => error.code(),
             Self::File(error) => error.code(),
+        }
+    }
+}
+
+/// Both are credentials: neither is shown.
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => key.fmt(f),
+            Self::Token(_) => f.write_str("Token(..)"),
         }
     }
 }

@@ -31,6 +31,7 @@ pub const TOKEN_LEN_MAX: usize = 48 * 1024;
 pub const HEADER_LEN_MAX: usize = 2 * 1024;
 
 const ALGORITHM: &str = "RS256";
+const ISSUER_PREFIX: &str = "urn:tenure:product:";
 
 /// What a token is. Each kind has its own `typ` and `aud`, so that none is
 /// ever taken for another (RFC 8725, section 3.11 and 3.9).
@@ -71,7 +72,12 @@ impl Kind {
 
 /// The `iss` of every token of `product` (its id in the product file).
 pub fn issuer(product: &str) -> String {
-    format!("urn:tenure:product:{product}")
+    format!("{ISSUER_PREFIX}{product}")
+}
+
+/// The product whose [`issuer`] that is.
+pub(crate) fn product_of(issuer: &str) -> Option<&str> {
+    issuer.strip_prefix(ISSUER_PREFIX).filter(|product| !product.is_empty())
 }
 
 /// The claims that every token has (RFC 7519, section 4.1).

@@ -3,7 +3,10 @@
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 
 use super::{JWKS_LEN_MAX, Jwk, JwkSet, KeyError, PublicKey, TRUST_KEYS_MAX};
-use crate::{json, text};
+use crate::{
+    json, text,
+    token::{issuer, product_of},
+};
 
 /// Why a key set is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +17,17 @@ pub enum TrustError {
     /// Not a JSON Web Key Set, or one with members that do not belong there.
     #[error("not a key set: {0}")]
     Malformed(String),
+    /// The set says that it belongs to another product.
+    #[error("the key set is that of `{found}`, expected `{expected}`")]
+    Issuer {
+        /// What was wanted.
+        expected: String,
+        /// What the set says.
+        found: String,
+    },
+    /// The set does not say whose keys it holds.
+    #[error("the key set does not say whose keys it holds; name the product")]
+    NoIssuer,
     /// A set without keys believes nobody.
     #[error("the key set is empty")]
     Empty,
@@ -55,6 +69,8 @@ impl TrustError {
         match self {
             Self::TooLarge(_) => "keys_too_large",
             Self::Malformed(_) => "keys_malformed",
+            Self::Issuer { .. } => "keys_wrong_issuer",
+            Self::NoIssuer => "keys_no_issuer",
             Self::Empty => "keys_empty",
             Self::TooMany(_) => "keys_too_many",
             Self::NotRs256 { .. } => "keys_not_rs256",
@@ -109,13 +125,24 @@ pub struct TrustSet {
 impl TrustSet {
     /// The keys of `product` from a JSON Web Key Set.
     pub fn from_jwks(product: &str, jwks: &str) -> Result<Self, TrustError> {
-        Self::from_keys(product, read_jwks(jwks)?)
+        let set = read_set(jwks)?;
+        Self::from_keys(product, read_keys(Some(product), &set)?)
+    }
+
+    /// The keys in a set that says itself whose they are
+    /// ([`JwkSet::of_product`]): for people who verify a file by hand. A product
+    /// names itself instead and uses [`Self::from_jwks`].
+    pub fn from_published_jwks(jwks: &str) -> Result<Self, TrustError> {
+        let set = read_set(jwks)?;
+        let product = set.issuer.as_deref().and_then(product_of).ok_or(TrustError::NoIssuer)?;
+        Self::from_keys(product, read_keys(None, &set)?)
     }
 
     /// As [`Self::from_jwks`], and believes [`PUBLISHED_TEST_KIDS`] too: for the
     /// golden vectors and for nothing else.
     pub fn from_test_jwks(product: &str, jwks: &str) -> Result<Self, TrustError> {
-        Self::collect(product, read_jwks(jwks)?)
+        let set = read_set(jwks)?;
+        Self::collect(product, read_keys(Some(product), &set)?)
     }
 
     /// The keys of `product`, when the caller holds them already.
@@ -168,15 +195,23 @@ impl TrustSet {
 
     /// The set for publication.
     pub fn to_jwk_set(&self) -> JwkSet {
-        self.keys().collect()
+        JwkSet::of_product(&self.product, self.keys())
     }
 }
 
-fn read_jwks(jwks: &str) -> Result<Vec<PublicKey>, TrustError> {
+fn read_set(jwks: &str) -> Result<JwkSet, TrustError> {
     if jwks.len() > JWKS_LEN_MAX {
         return Err(TrustError::TooLarge(jwks.len()));
     }
-    let set: JwkSet = json::read(jwks.as_bytes()).map_err(TrustError::Malformed)?;
+    json::read(jwks.as_bytes()).map_err(TrustError::Malformed)
+}
+
+fn read_keys(product: Option<&str>, set: &JwkSet) -> Result<Vec<PublicKey>, TrustError> {
+    if let (Some(product), Some(found)) = (product, &set.issuer)
+        && *found != issuer(product)
+    {
+        return Err(TrustError::Issuer { expected: issuer(product), found: found.clone() });
+    }
     // Counted before the expensive part, which reads each key.
     if set.keys.len() > TRUST_KEYS_MAX {
         return Err(TrustError::TooMany(set.keys.len()));

@@ -120,5 +120,23 @@ fn during_a_rotation_tokens_of_both_keys_are_believed() {
         assert_eq!(verified.kid(), signer.public_key().kid());
     }
     let published: JwkSet = serde_json::from_str(&set).unwrap();
-    assert_eq!(trust.to_jwk_set(), published);
+    assert_eq!(trust.to_jwk_set().keys, published.keys);
+}
+
+#[test]
+fn a_published_key_set_says_whose_it_is() {
+    let signer = MemorySigner::generate().unwrap();
+    let set = JwkSet::of_product(PRODUCT, [signer.public_key()]);
+    let set = serde_json::to_string(&set).unwrap();
+    let trust = TrustSet::from_published_jwks(&set).unwrap();
+    assert_eq!(trust.product(), PRODUCT);
+    assert_eq!(serde_json::to_string(&trust.to_jwk_set()).unwrap(), set);
+    assert!(TrustSet::from_jwks(PRODUCT, &set).is_ok());
+    let other = TrustSet::from_jwks("kg-rca", &set).unwrap_err();
+    assert_eq!(other.code(), "keys_wrong_issuer");
+    let silent = jwks(&[signer.public_key()]);
+    assert_eq!(TrustSet::from_published_jwks(&silent).unwrap_err().code(), "keys_no_issuer");
+    let published =
+        jwks(&[TRUSTED.public_key()]).replacen('{', r#"{"issuer":"urn:tenure:product:x","#, 1);
+    assert_eq!(TrustSet::from_published_jwks(&published).unwrap_err().code(), "keys_test_key");
 }
