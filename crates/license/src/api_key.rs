@@ -214,3 +214,85 @@ fn from_base62<const N: usize>(text: &str) -> Option<[u8; N]> {
     }
     Some(number)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(secret: [u8; SECRET_LEN]) -> ApiKey {
+        let id = ApiKeyId::from_uuid(uuid::Uuid::from_bytes([0xab; 16]));
+        ApiKey::generate("kg", Environment::Live, id, &secret).unwrap()
+    }
+
+    #[test]
+    fn a_key_says_what_it_opens_and_hides_its_secret() {
+        let key = key([7; SECRET_LEN]);
+        assert!(key.expose().starts_with("kg_live_"), "{}", key.expose());
+        let secret = key.expose().rsplit('_').next().unwrap();
+        assert_eq!(secret.len(), SECRET_DIGITS + CRC_DIGITS);
+        assert!(!format!("{key:?}").contains(secret));
+        assert!(key.expose().len() <= KEY_LEN_MAX);
+    }
+
+    #[test]
+    fn a_mistyped_key_is_told_apart_from_something_else() {
+        let text = key([7; SECRET_LEN]).expose().to_owned();
+        let typed = format!("{}{}", &text[..40], text[40..].replacen(|c: char| c != '0', "0", 1));
+        assert_eq!(ApiKey::parse(&typed).unwrap_err(), ApiKeyError::Checksum);
+        for other in
+            ["", "kg_live_", "Bearer x", &text[1..], &format!("{text}0"), &format!("{text} ")]
+        {
+            assert!(ApiKey::parse(other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn live_and_test_keys_of_the_same_bytes_differ() {
+        let live = key([7; SECRET_LEN]);
+        let test = ApiKey::generate("kg", Environment::Test, live.id(), &[7; SECRET_LEN]).unwrap();
+        let pepper = Pepper::new(&[1; 32]).unwrap();
+        assert_ne!(live.digest(&pepper), test.digest(&pepper));
+        let renamed = live.expose().replace("_live_", "_test_");
+        assert_eq!(ApiKey::parse(&renamed).unwrap_err(), ApiKeyError::Checksum);
+    }
+
+    #[test]
+    fn a_prefix_is_lower_case_letters_and_digits() {
+        let id = ApiKeyId::from_uuid(uuid::Uuid::nil());
+        for prefix in ["", "Kg", "k_g", "1kg", "a-b", "abcdefghijklmnopq"] {
+            let error = ApiKey::generate(prefix, Environment::Live, id, &[0; SECRET_LEN]);
+            assert!(matches!(error, Err(ApiKeyError::Prefix(_))), "{prefix}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_generated_key_reads_back(secret: [u8; SECRET_LEN], id: [u8; 16]) {
+            let id = ApiKeyId::from_uuid(uuid::Uuid::from_bytes(id));
+            let key = ApiKey::generate("kg", Environment::Test, id, &secret).unwrap();
+            let read = ApiKey::parse(key.expose()).unwrap();
+            prop_assert_eq!(read.id(), id);
+            prop_assert_eq!(read.environment(), Environment::Test);
+            prop_assert_eq!(read.expose(), key.expose());
+            let secret_digits = &key.expose().rsplit('_').next().unwrap()[..SECRET_DIGITS];
+            prop_assert_eq!(from_base62::<SECRET_LEN>(secret_digits), Some(secret));
+        }
+
+        #[test]
+        fn one_wrong_character_is_found(at in 0usize..80, c in "[0-9A-Za-z_]") {
+            let text = key([3; SECRET_LEN]).expose().to_owned();
+            let at = at % text.len();
+            prop_assume!(&text[at..=at] != c.as_str());
+            let mut typed = text;
+            typed.replace_range(at..=at, &c);
+            prop_assert!(ApiKey::parse(&typed).is_err());
+        }
+
+        #[test]
+        fn any_text_is_refused_without_panic(text in "\\PC{0,120}") {
+            prop_assert!(ApiKey::parse(&text).is_err());
+        }
+    }
+}

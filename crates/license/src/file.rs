@@ -95,14 +95,14 @@ pub fn read(file: &str) -> Result<String, FileError> {
                 None => Ok(token),
             };
         }
+        if line.is_empty() || line.len() > ARMOUR_LINE_LEN || !line.bytes().all(is_token_byte) {
+            return Err(FileError::Line(index + 1));
+        }
         // Only the last line may be short, or the same token had many files.
         if let Some(short) = short {
             return Err(FileError::Line(short));
         }
         let full = line.len() == ARMOUR_LINE_LEN;
-        if line.is_empty() || line.len() > ARMOUR_LINE_LEN || !line.bytes().all(is_token_byte) {
-            return Err(FileError::Line(index + 1));
-        }
         short = (!full).then_some(index + 1);
         token.push_str(line);
     }
@@ -131,4 +131,77 @@ fn split(file: &str) -> Result<Vec<&str>, FileError> {
             if bare.contains('\r') { Err(FileError::LineEnds(index + 1)) } else { Ok(bare) }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn token(len: usize) -> String {
+        "aB3-_.".chars().cycle().take(len).collect()
+    }
+
+    #[test]
+    fn a_file_holds_the_token_and_nothing_else() {
+        let file = write(&token(100));
+        let lines: Vec<&str> = file.lines().collect();
+        assert_eq!((lines[0], lines[3]), (BEGIN, END));
+        assert_eq!((lines[1].len(), lines[2].len()), (64, 36));
+        assert_eq!(read(&file).unwrap(), token(100));
+    }
+
+    #[test]
+    fn both_line_ends_are_read_but_not_mixed() {
+        let file = write(&token(200));
+        let crlf = file.replace('\n', "\r\n");
+        assert_eq!(read(&crlf).unwrap(), token(200));
+        assert_eq!(read(crlf.trim_end()).unwrap(), token(200));
+        assert_eq!(read(file.trim_end()).unwrap(), token(200));
+        assert_eq!(read(&file.replacen('\n', "\r\n", 1)), Err(FileError::LineEnds(2)));
+        assert_eq!(read(&crlf.replacen("\r\n", "\n", 1)), Err(FileError::LineEnds(1)));
+    }
+
+    #[test]
+    fn each_mistake_is_named_with_its_line() {
+        let file = write(&token(200));
+        assert_eq!(read(""), Err(FileError::Begin));
+        assert_eq!(read(&format!("Customer: Acme\n{file}")), Err(FileError::Begin));
+        assert_eq!(read(&format!("{file}Expires: never\n")), Err(FileError::Trailing(7)));
+        assert_eq!(read(&format!("{file}\n")), Err(FileError::Trailing(7)));
+        assert_eq!(read(&file.replace(END, "")), Err(FileError::Line(6)));
+        assert_eq!(read(file.split(END).next().unwrap()), Err(FileError::End));
+        assert_eq!(read(&file.replacen("aB3", "Name: x", 1)), Err(FileError::Line(2)));
+        assert_eq!(read(&format!("\u{feff}{file}")), Err(FileError::NotPlain));
+        let wrapped = file.replacen("aB3", "aB\n3", 1);
+        assert_eq!(read(&wrapped), Err(FileError::Line(2)));
+        assert_eq!(read(&write("")), Err(FileError::Line(2)));
+        assert_eq!(read(&"x".repeat(FILE_LEN_MAX + 1)), Err(FileError::TooLarge(FILE_LEN_MAX + 1)));
+    }
+
+    #[test]
+    fn the_longest_token_fits_a_file() {
+        let file = write(&token(TOKEN_LEN_MAX)).replace('\n', "\r\n");
+        assert_eq!(read(&file).unwrap().len(), TOKEN_LEN_MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn every_token_reads_back(len in 1usize..400) {
+            prop_assert_eq!(read(&write(&token(len))).unwrap(), token(len));
+        }
+
+        #[test]
+        fn a_token_has_one_file_a_line_end(len in 1usize..400, at: prop::sample::Index, c: char) {
+            let file = write(&token(len));
+            let mut changed: Vec<char> = file.chars().collect();
+            let at = at.index(changed.len());
+            changed[at] = c;
+            let changed: String = changed.into_iter().collect();
+            if changed != file && let Ok(read) = read(&changed) {
+                prop_assert_ne!(read, token(len));
+            }
+        }
+    }
 }

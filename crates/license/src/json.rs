@@ -3,7 +3,7 @@
 //! Refuses: a key given twice at any depth (two readers would see two
 //! documents), deep nesting, and anything after the document.
 
-use std::{collections::HashSet, fmt};
+use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -87,14 +87,42 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let inner = self.deeper()?;
-        let mut seen = HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
+        let mut keys = Vec::new();
+        while let Some(key) = map.next_key_seed(Key)? {
             map.next_value_seed(inner)?;
-            if let Some(twice) = seen.replace(key) {
-                return Err(A::Error::custom(format_args!("key `{twice}` is given twice")));
-            }
+            keys.push(key);
         }
-        Ok(())
+        keys.sort_unstable();
+        match keys.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(A::Error::custom(format_args!("key `{}` is given twice", pair[0]))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A key as it means, borrowed unless it was escaped: verification is a hot path.
+struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Cow<'de, str>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(key))
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(key.to_owned()))
     }
 }
 

@@ -17,6 +17,9 @@
 
 use std::fmt;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use zeroize::Zeroizing;
+
 use crate::{Digest, Pepper};
 
 /// Random bytes of a key: 80 bits.
@@ -38,7 +41,7 @@ const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// Largest prime below 2^20: a check value fits four characters of base32.
 const CHECK_PRIME: u64 = 1_048_573;
-/// Multiplier of the polynomial; its powers differ for longer than any key.
+/// Multiplier of the polynomial: neighbouring weights differ by a factor of it.
 const CHECK_BASE: u64 = 1_021;
 
 /// Why a text is not a license key.
@@ -68,14 +71,24 @@ impl KeyStringError {
 }
 
 /// A license key whose check group is right. Whether anybody issued it is for
-/// the server to say. It is a secret: it is not shown by `Debug`.
-#[derive(Clone, PartialEq, Eq)]
+/// the server to say. It is a secret: wiped when dropped,
+/// not shown by `Debug`.
+#[derive(Clone)]
 pub struct LicenseKey {
     /// Upper case, dashes between groups; O, I and L as they were issued or typed.
-    text: String,
+    text: Zeroizing<String>,
     /// The same with O, I and L folded: what check and digest are made of.
-    folded: String,
+    folded: Zeroizing<String>,
 }
+
+/// Equal when they are the same key, however they were typed; in constant time.
+impl PartialEq for LicenseKey {
+    fn eq(&self, other: &Self) -> bool {
+        verify_slices_are_equal(self.folded.as_bytes(), other.folded.as_bytes()).is_ok()
+    }
+}
+
+impl Eq for LicenseKey {}
 
 impl LicenseKey {
     /// Makes a key: `prefix` from the product file, `tier` (`ENT`), the
@@ -94,14 +107,14 @@ impl LicenseKey {
         let customer = part(&customer, PART_LEN_MAX, "customer")?;
         let body = format!("{prefix}-{tier}-{customer}-{}", groups(&base32(random)));
         let check = check_group(&fold(&body));
-        let text = format!("{body}-{check}");
-        Ok(Self { folded: fold(&text), text })
+        let text = Zeroizing::new(format!("{body}-{check}"));
+        Ok(Self { folded: Zeroizing::new(fold(&text)), text })
     }
 
     /// Reads what a person typed or a file holds.
     pub fn parse(typed: &str) -> Result<Self, KeyStringError> {
-        let text = normalise(typed)?;
-        let folded = fold(&text);
+        let text = Zeroizing::new(normalise(typed)?);
+        let folded = Zeroizing::new(fold(&text));
         let parts: Vec<&str> = folded.split('-').collect();
         if parts.len() != PARTS {
             return Err(KeyStringError::Malformed("it has a wrong number of groups"));
@@ -212,4 +225,115 @@ fn check_group(folded: &str) -> String {
     let sum =
         folded.bytes().fold(0, |sum, byte| (sum * CHECK_BASE + u64::from(byte)) % CHECK_PRIME);
     base32_digits(u128::from(sum), GROUP_LEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key() -> LicenseKey {
+        LicenseKey::issue("IFOX", "ENT", "acme", [0x5a, 1, 2, 3, 4, 5, 6, 7, 8, 255]).unwrap()
+    }
+
+    fn pepper() -> Pepper {
+        Pepper::new(&[9; 32]).unwrap()
+    }
+
+    #[test]
+    fn a_key_names_product_tier_and_customer_and_hides_the_rest() {
+        let key = key();
+        assert!(key.expose().starts_with("IFOX-ENT-ACME-"), "{}", key.expose());
+        assert_eq!(key.expose().split('-').count(), PARTS);
+        assert_eq!(key.hint(), "IFOX-ENT-ACME-...");
+        assert_eq!(format!("{key:?}"), "LicenseKey(IFOX-ENT-ACME-...)");
+    }
+
+    #[test]
+    fn the_check_prime_is_prime_and_larger_than_any_difference() {
+        assert!(
+            (2..=1_024).all(|n| !CHECK_PRIME.is_multiple_of(n)),
+            "1,024 squared is above the prime"
+        );
+        const { assert!(CHECK_PRIME < 1 << (5 * GROUP_LEN)) };
+    }
+
+    #[test]
+    fn lookalikes_case_blanks_and_typographic_dashes_are_forgiven() {
+        let key = key();
+        let typed = key.expose().to_lowercase().replace('0', "o").replace('1', "l");
+        for variant in [
+            typed.clone(),
+            format!("  {}\n", typed.replace('-', " \u{2013} ")),
+            typed.replace('l', "I"),
+            typed.replace("ifox", "1F0X"),
+        ] {
+            let read = LicenseKey::parse(&variant).unwrap();
+            assert_eq!(read.lookup_digest(&pepper()), key.lookup_digest(&pepper()), "{variant}");
+        }
+    }
+
+    #[test]
+    fn parts_that_cannot_stand_in_a_key_are_refused() {
+        for (prefix, tier, customer) in [
+            ("", "ENT", "acme"),
+            ("I-F", "ENT", "acme"),
+            ("IFOX", "ENTERPRISE", "a"),
+            ("I", "E", "--"),
+        ] {
+            assert!(LicenseKey::issue(prefix, tier, customer, [0; ID_LEN]).is_err());
+        }
+        let long = LicenseKey::issue("IFOX", "ENT", "acme-prod-us-east-1", [0; ID_LEN]).unwrap();
+        assert_eq!(long.hint(), "IFOX-ENT-ACMEPRODUSEA-...");
+    }
+
+    #[test]
+    fn every_wrong_character_and_every_swap_of_neighbours_is_a_typing_mistake() {
+        let text = key().expose().to_owned();
+        let alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-";
+        let mut mistakes: Vec<String> = Vec::new();
+        for at in 0..text.len() {
+            for c in alphabet.chars() {
+                let mut typed = text.clone();
+                typed.replace_range(at..=at, &c.to_string());
+                mistakes.push(typed);
+            }
+            if at + 1 < text.len() {
+                let mut bytes = text.clone().into_bytes();
+                bytes.swap(at, at + 1);
+                mistakes.push(String::from_utf8(bytes).unwrap());
+            }
+        }
+        assert!(mistakes.len() > 1_000);
+        for typed in mistakes.iter().filter(|typed| fold(typed) != fold(&text)) {
+            assert!(LicenseKey::parse(typed).is_err(), "{typed} for {text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_issued_key_reads_back(random: [u8; ID_LEN], customer in "[a-z0-9-]{0,20}[a-z]") {
+            let key = LicenseKey::issue("IFOX", "ENT", &customer, random).unwrap();
+            prop_assert_eq!(&LicenseKey::parse(key.expose()).unwrap(), &key);
+        }
+
+        #[test]
+        fn a_single_mistake_anywhere_is_found(
+            random: [u8; ID_LEN], at in 0usize..39, c in "[0-9A-Z]", swap: bool,
+        ) {
+            let key = LicenseKey::issue("IFOX", "ENT", "acme", random).unwrap();
+            let mut typed = key.expose().as_bytes().to_vec();
+            let at = at % (typed.len() - 1);
+            if swap { typed.swap(at, at + 1) } else { typed[at] = c.as_bytes()[0] }
+            let typed = String::from_utf8(typed).unwrap();
+            prop_assume!(fold(&typed) != *key.folded);
+            prop_assert!(LicenseKey::parse(&typed).is_err());
+        }
+
+        #[test]
+        fn any_text_is_refused_without_panic(text in "\\PC{0,200}") {
+            prop_assert!(LicenseKey::parse(&text).is_err());
+        }
+    }
 }

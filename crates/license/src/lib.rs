@@ -10,6 +10,32 @@
 //! making random identifiers by itself (the callers hand bytes in; only RSA key
 //! generation draws on the library's generator), and enforcing anything: a
 //! state is an answer, what it blocks is the product's policy.
+//!
+//! A product that is licensed:
+//!
+//! ```
+//! use tenure_license::{LicenseClaims, State, TrustSet, presented::Presented, state, token};
+//!
+//! fn licensed(jwks: &str, presented: &str, now: jiff::Timestamp) -> Result<bool, String> {
+//!     let trust = TrustSet::from_jwks("incidentfox", jwks).map_err(|e| e.to_string())?;
+//!     let token = match Presented::read(presented).map_err(|e| e.to_string())? {
+//!         Presented::Token(token) => token,
+//!         Presented::Key(_) => return Err("a license key is exchanged for a token first".into()),
+//!     };
+//!     let license =
+//!         token::verify::<LicenseClaims>(&token, &trust).map_err(|e| format!("{}: {e}", e.code()))?;
+//!     let verdict = state::evaluate(&state::Input::new(&license, now));
+//!     if let Some(notice) = &verdict.notice {
+//!         eprintln!("{notice}");
+//!     }
+//!     Ok(verdict.state < State::Restricted && license.claims().has_feature("sso"))
+//! }
+//! # assert!(licensed("{}", "", jiff::Timestamp::UNIX_EPOCH).is_err());
+//! ```
+//!
+//! What no license can do: an owner who patches the program, or who owns the
+//! clock from its first start, wins. Offline, forgery is impossible, but use
+//! beyond the grant is detected and evidenced rather than prevented.
 
 pub mod api_key;
 pub mod chain;

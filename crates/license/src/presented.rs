@@ -1,13 +1,15 @@
 //! What a customer puts into `LICENSE_KEY`: the short key [004] or the token
 //! itself [001]; and a `.lic` file's text, which is the same choice in a file.
 
+use std::fmt;
+
 use crate::{
     file::{self, FileError},
     key_string::{KeyStringError, LicenseKey},
 };
 
 /// A credential for a license, told apart by its shape.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Presented {
     /// The short key, to be exchanged.
     Key(LicenseKey),
@@ -36,11 +38,22 @@ impl PresentedError {
     }
 }
 
+/// Both are credentials: neither is shown.
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => key.fmt(f),
+            Self::Token(_) => f.write_str("Token(..)"),
+        }
+    }
+}
+
 impl Presented {
     /// Tells a key, a token and a file apart. Only dots occur in a token and
-    /// never in a key; only armour begins with dashes.
+    /// never in a key; only armour has a BEGIN
+    /// line, and whatever else stands in that file is refused where it is read.
     pub fn read(text: &str) -> Result<Self, PresentedError> {
-        if text.starts_with("-----") {
+        if text.contains("-----BEGIN") {
             return Ok(Self::Token(file::read(text)?));
         }
         // An environment file or a mounted secret often ends with a line break.

@@ -20,7 +20,7 @@ use tenure_core::{LicenseId, Quantity, SubscriptionId};
 
 use crate::{
     state::ExpiryPolicy,
-    token::{Kind, Payload},
+    token::{Kind, Payload, Registered},
 };
 
 pub use check::{
@@ -228,8 +228,8 @@ impl LicenseClaims {
 impl Payload for LicenseClaims {
     const KIND: Kind = Kind::License;
 
-    fn product(&self) -> &str {
-        &self.product
+    fn registered(&self) -> Registered<'_> {
+        Registered { issuer: &self.iss, audience: &self.aud, product: &self.product }
     }
 
     fn check(&self) -> Result<(), String> {

@@ -11,7 +11,7 @@ mod trust;
 
 pub use public::{Jwk, JwkSet, KeyError, PublicKey};
 pub use signer::{MemorySigner, SignError, Signer};
-pub use trust::{TrustError, TrustSet, TrustedKey};
+pub use trust::{PUBLISHED_TEST_KIDS, TrustError, TrustSet, TrustedKey};
 
 /// Modulus of a new signing key, in bits (3072 bits:
 /// 128-bit strength by NIST SP 800-57).

@@ -7,7 +7,7 @@ use aws_lc_rs::{
 use serde::{Deserialize, Serialize};
 
 use super::{KEY_BITS_MAX, KEY_BITS_MIN};
-use crate::{Digest, text};
+use crate::{Digest, text, token::issuer};
 
 /// The public exponent that everyone uses, 65537, as a JWK writes it.
 const EXPONENT: &str = "AQAB";
@@ -46,6 +46,10 @@ impl PublicKey {
         let bits = modulus.len() * 8 - leading as usize;
         if !(KEY_BITS_MIN..=KEY_BITS_MAX).contains(&bits) {
             return Err(KeyError::Size(bits));
+        }
+        // A product of two odd primes is odd.
+        if modulus.last().is_none_or(|byte| byte % 2 == 0) {
+            return Err(KeyError::Unreadable);
         }
         Ok(Self { kid: thumbprint(&text::base64url(modulus)), modulus: modulus.to_vec() })
     }
@@ -130,12 +134,24 @@ pub struct Jwk {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JwkSet {
+    /// Whose keys they are, [`crate::token::issuer`] of the product, so that a
+    /// carried key file says for itself what it verifies. Standard readers
+    /// ignore it (RFC 7517, section 5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
     /// Newest first, by custom; order means nothing to a verifier.
     pub keys: Vec<Jwk>,
 }
 
 impl<'a> FromIterator<&'a PublicKey> for JwkSet {
     fn from_iter<I: IntoIterator<Item = &'a PublicKey>>(keys: I) -> Self {
-        Self { keys: keys.into_iter().map(PublicKey::jwk).collect() }
+        Self { issuer: None, keys: keys.into_iter().map(PublicKey::jwk).collect() }
+    }
+}
+
+impl JwkSet {
+    /// The set that a product publishes.
+    pub fn of_product<'a>(product: &str, keys: impl IntoIterator<Item = &'a PublicKey>) -> Self {
+        Self { issuer: Some(issuer(product)), ..keys.into_iter().collect() }
     }
 }

@@ -3,7 +3,10 @@
 use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256};
 
 use super::{JWKS_LEN_MAX, Jwk, JwkSet, KeyError, PublicKey, TRUST_KEYS_MAX};
-use crate::{json, text};
+use crate::{
+    json, text,
+    token::{issuer, product_of},
+};
 
 /// Why a key set is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +17,17 @@ pub enum TrustError {
     /// Not a JSON Web Key Set, or one with members that do not belong there.
     #[error("not a key set: {0}")]
     Malformed(String),
+    /// The set says that it belongs to another product.
+    #[error("the key set is that of `{found}`, expected `{expected}`")]
+    Issuer {
+        /// What was wanted.
+        expected: String,
+        /// What the set says.
+        found: String,
+    },
+    /// The set does not say whose keys it holds.
+    #[error("the key set does not say whose keys it holds; name the product")]
+    NoIssuer,
     /// A set without keys believes nobody.
     #[error("the key set is empty")]
     Empty,
@@ -44,7 +58,34 @@ pub enum TrustError {
     /// The same key twice.
     #[error("key `{0}` is listed twice")]
     Duplicate(String),
+    /// A key whose private half is published with the golden vectors.
+    #[error("key `{0}` is a published test key; anybody can sign with it")]
+    TestKey(String),
 }
+
+impl TrustError {
+    /// The stable name of the reason.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooLarge(_) => "keys_too_large",
+            Self::Malformed(_) => "keys_malformed",
+            Self::Issuer { .. } => "keys_wrong_issuer",
+            Self::NoIssuer => "keys_no_issuer",
+            Self::Empty => "keys_empty",
+            Self::TooMany(_) => "keys_too_many",
+            Self::NotRs256 { .. } => "keys_not_rs256",
+            Self::Key { .. } => "keys_unusable_key",
+            Self::Thumbprint(_) => "keys_wrong_kid",
+            Self::Duplicate(_) => "keys_duplicate",
+            Self::TestKey(_) => "keys_test_key",
+        }
+    }
+}
+
+/// Keys whose private halves lie in `vectors/`. No trust set believes them, so
+/// a test root cannot be shipped in a release by mistake.
+pub const PUBLISHED_TEST_KIDS: [&str; 2] =
+    ["eg2cUMqIzVAF2hzY-5Z5LtZQKlx6zM88iG2U1A82qjs", "VPT2uYORtGgTQ44x0v6zkYKDGyb_SM8wGiV-sG3IZSI"];
 
 /// A key that is believed, parsed once.
 #[derive(Debug, Clone)]
@@ -84,20 +125,40 @@ pub struct TrustSet {
 impl TrustSet {
     /// The keys of `product` from a JSON Web Key Set.
     pub fn from_jwks(product: &str, jwks: &str) -> Result<Self, TrustError> {
-        if jwks.len() > JWKS_LEN_MAX {
-            return Err(TrustError::TooLarge(jwks.len()));
-        }
-        let set: JwkSet = json::read(jwks.as_bytes()).map_err(TrustError::Malformed)?;
-        // Counted before the expensive part, which reads each key.
-        if set.keys.len() > TRUST_KEYS_MAX {
-            return Err(TrustError::TooMany(set.keys.len()));
-        }
-        let keys = set.keys.iter().map(read_jwk).collect::<Result<Vec<_>, _>>()?;
-        Self::from_keys(product, keys)
+        let set = read_set(jwks)?;
+        Self::from_keys(product, read_keys(Some(product), &set)?)
+    }
+
+    /// The keys in a set that says itself whose they are
+    /// ([`JwkSet::of_product`]): for people who verify a file by hand. A product
+    /// names itself instead and uses [`Self::from_jwks`].
+    pub fn from_published_jwks(jwks: &str) -> Result<Self, TrustError> {
+        let set = read_set(jwks)?;
+        let product = set.issuer.as_deref().and_then(product_of).ok_or(TrustError::NoIssuer)?;
+        Self::from_keys(product, read_keys(None, &set)?)
+    }
+
+    /// As [`Self::from_jwks`], and believes [`PUBLISHED_TEST_KIDS`] too: for the
+    /// golden vectors and for nothing else.
+    pub fn from_test_jwks(product: &str, jwks: &str) -> Result<Self, TrustError> {
+        let set = read_set(jwks)?;
+        Self::collect(product, read_keys(Some(product), &set)?)
     }
 
     /// The keys of `product`, when the caller holds them already.
     pub fn from_keys(
+        product: &str,
+        keys: impl IntoIterator<Item = PublicKey>,
+    ) -> Result<Self, TrustError> {
+        let set = Self::collect(product, keys)?;
+        let test = set.keys().find(|key| PUBLISHED_TEST_KIDS.contains(&key.kid()));
+        if let Some(test) = test {
+            return Err(TrustError::TestKey(test.kid().into()));
+        }
+        Ok(set)
+    }
+
+    fn collect(
         product: &str,
         keys: impl IntoIterator<Item = PublicKey>,
     ) -> Result<Self, TrustError> {
@@ -134,8 +195,28 @@ impl TrustSet {
 
     /// The set for publication.
     pub fn to_jwk_set(&self) -> JwkSet {
-        self.keys().collect()
+        JwkSet::of_product(&self.product, self.keys())
     }
+}
+
+fn read_set(jwks: &str) -> Result<JwkSet, TrustError> {
+    if jwks.len() > JWKS_LEN_MAX {
+        return Err(TrustError::TooLarge(jwks.len()));
+    }
+    json::read(jwks.as_bytes()).map_err(TrustError::Malformed)
+}
+
+fn read_keys(product: Option<&str>, set: &JwkSet) -> Result<Vec<PublicKey>, TrustError> {
+    if let (Some(product), Some(found)) = (product, &set.issuer)
+        && *found != issuer(product)
+    {
+        return Err(TrustError::Issuer { expected: issuer(product), found: found.clone() });
+    }
+    // Counted before the expensive part, which reads each key.
+    if set.keys.len() > TRUST_KEYS_MAX {
+        return Err(TrustError::TooMany(set.keys.len()));
+    }
+    set.keys.iter().map(read_jwk).collect()
 }
 
 fn read_jwk(jwk: &Jwk) -> Result<PublicKey, TrustError> {

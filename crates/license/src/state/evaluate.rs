@@ -63,8 +63,7 @@ fn contact_until(claims: &LicenseClaims, contact: Contact) -> Option<Timestamp> 
     let from = match contact {
         _ if !claims.phone_home_required => return None,
         Contact::NotFollowed => return None,
-        Contact::Never => claims.starts(),
-        Contact::LeaseUntil(end) => end,
+        Contact::NeverSince(from) | Contact::LeaseUntil(from) => from,
     };
     Some(shift(from, i64::from(claims.offline_grace_period_days) * DAY_SECONDS))
 }

@@ -127,8 +127,8 @@ pub enum Contact {
     /// pages): `phoneHomeRequired` is not judged.
     #[default]
     NotFollowed,
-    /// This installation has never held a lease; counted from the license's start.
-    Never,
+    /// This installation has held the license since then, and never a lease.
+    NeverSince(Timestamp),
     /// The last lease held ends, or ended, then.
     LeaseUntil(Timestamp),
 }

@@ -5,86 +5,15 @@
 //! disagree on. A chain shows what happened to its middle; that its *end* was
 //! not cut off needs a head kept elsewhere (a receipt, a signed checkpoint).
 
-use serde_json::Value;
+mod canonical;
 
 use crate::Digest;
 
+pub use canonical::{CanonicalError, DEPTH_MAX, INTEGER_MAX, canonical_json};
+
 /// The number of the first entry.
 pub const SEQ_FIRST: u64 = 1;
-/// Deepest nesting of canonical JSON.
-pub const DEPTH_MAX: usize = 32;
-/// Largest integer that every JSON reader holds exactly (RFC 8259, section 6).
-pub const INTEGER_MAX: u64 = (1 << 53) - 1;
-
 const DOMAIN: &[u8] = b"tenure chain v1\0";
-
-/// Why a value has no canonical form.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CanonicalError {
-    /// A fraction or an integer beyond 2^53 - 1; write it as text.
-    #[error("the number {0} has no canonical form; write it as text")]
-    Number(String),
-    /// Nested deeper than [`DEPTH_MAX`].
-    #[error("nested more than {DEPTH_MAX} deep")]
-    Depth,
-}
-
-/// The one way to write a value (RFC 8785, restricted to exact integers): keys
-/// sorted by UTF-16, no blanks, shortest escapes.
-pub fn canonical_json(value: &Value) -> Result<Vec<u8>, CanonicalError> {
-    let mut out = Vec::with_capacity(256);
-    write_value(value, &mut out, 0)?;
-    Ok(out)
-}
-
-fn write_value(value: &Value, out: &mut Vec<u8>, depth: usize) -> Result<(), CanonicalError> {
-    if depth > DEPTH_MAX {
-        return Err(CanonicalError::Depth);
-    }
-    match value {
-        Value::Number(number) => {
-            let exact = number.as_u64().is_some_and(|n| n <= INTEGER_MAX)
-                || number.as_i64().is_some_and(|n| n.unsigned_abs() <= INTEGER_MAX);
-            if !exact {
-                return Err(CanonicalError::Number(number.to_string()));
-            }
-            out.extend_from_slice(number.to_string().as_bytes());
-        }
-        Value::Array(items) => {
-            out.push(b'[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                write_value(item, out, depth + 1)?;
-            }
-            out.push(b']');
-        }
-        Value::Object(members) => {
-            // Sorted here: the map keeps insertion order in some builds.
-            let mut sorted: Vec<_> = members.iter().collect();
-            sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-            out.push(b'{');
-            for (i, (key, item)) in sorted.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                write_scalar(&Value::String(key.clone()), out);
-                out.push(b':');
-                write_value(item, out, depth + 1)?;
-            }
-            out.push(b'}');
-        }
-        scalar => write_scalar(scalar, out),
-    }
-    Ok(())
-}
-
-/// `null`, booleans and strings; serde_json escapes as RFC 8785 wants it.
-fn write_scalar(value: &Value, out: &mut Vec<u8>) {
-    out.extend_from_slice(value.to_string().as_bytes());
-}
 
 /// The hash of entry `seq` with that content after `prev` (`None` for the first).
 pub fn link(prev: Option<Digest>, seq: u64, bytes: &[u8]) -> Digest {
@@ -215,4 +144,79 @@ pub fn follow<B: AsRef<[u8]>>(head: Option<Head>, entry: &Entry<B>) -> Result<He
         return Err(Break::Edit { seq });
     }
     Ok(entry.head())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn chain(contents: &[&str]) -> Vec<Entry<String>> {
+        let mut head = None;
+        contents
+            .iter()
+            .map(|content| {
+                let entry = Head::append(head, (*content).to_owned());
+                head = Some(entry.head());
+                entry
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_untouched_chain_ends_in_its_head() {
+        let entries = chain(&["a", "b", "c"]);
+        let head = verify(None, entries.clone()).unwrap().unwrap();
+        assert_eq!(head, entries[2].head());
+        let later = verify(Some(entries[0].head()), entries[1..].to_vec()).unwrap();
+        assert_eq!(later, Some(head), "pages continue from a stored head");
+        assert_eq!(verify::<String, _>(Some(head), []).unwrap(), Some(head));
+    }
+
+    #[test]
+    fn each_way_to_tamper_has_its_name() {
+        let entries = chain(&["a", "b", "c", "d"]);
+        let other = chain(&["a", "x", "c", "d"]);
+        let code = |entries: Vec<Entry<String>>| verify(None, entries).unwrap_err().code();
+
+        let mut edited = entries.clone();
+        edited[1].bytes = "B".into();
+        assert_eq!(verify(None, edited).unwrap_err(), Break::Edit { seq: 2 });
+
+        let mut dropped = entries.clone();
+        dropped.remove(1);
+        assert_eq!(verify(None, dropped).unwrap_err(), Break::Gap { missing_from: 2, found: 3 });
+
+        let grafted = vec![entries[0].clone(), entries[1].clone(), other[2].clone()];
+        assert_eq!(verify(None, grafted).unwrap_err(), Break::Fork { seq: 3 });
+
+        let twice = vec![entries[0].clone(), entries[1].clone(), other[1].clone()];
+        assert_eq!(code(twice), "chain_fork");
+        let repeated = vec![entries[0].clone(), entries[1].clone(), entries[1].clone()];
+        assert_eq!(code(repeated), "chain_repeated");
+
+        let beheaded = entries[1..].to_vec();
+        assert_eq!(code(beheaded), "chain_gap");
+    }
+
+    proptest! {
+        #[test]
+        fn no_change_to_any_entry_goes_unnoticed(
+            contents in prop::collection::vec("[a-c]{0,4}", 2..12), at: usize, change in 0u8..5,
+        ) {
+            let texts: Vec<&str> = contents.iter().map(String::as_str).collect();
+            let mut entries = chain(&texts);
+            // The last entry may be cut off; only a head kept elsewhere shows that.
+            let at = at % (entries.len() - 1);
+            match change {
+                0 => entries[at].bytes.push('!'),
+                1 => { entries.remove(at); }
+                2 => entries.swap(at, at + 1),
+                3 => entries[at].hash = Digest::sha256(b"else"),
+                _ => { let copy = entries[at].clone(); entries.insert(at, copy); }
+            }
+            prop_assert!(verify(None, entries).is_err());
+        }
+    }
 }

@@ -13,23 +13,29 @@
 //! by the token's own `alg`, and rebuilds the RSA key for each token; keys of a
 //! [`TrustSet`] are parsed once. Tests use it as a second opinion.
 
+mod error;
+
 use std::fmt;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use crate::{
     json,
-    keys::{SignError, Signer, TrustSet},
+    keys::{Signer, TrustSet},
     text,
 };
 
+pub use error::{Error, IssueError};
+
 /// Longest token, in bytes. A license with a hundred limits has about 12 kB.
 pub const TOKEN_LEN_MAX: usize = 48 * 1024;
-/// Longest decoded header, in bytes; ours have about 120.
-pub const HEADER_LEN_MAX: usize = 512;
+/// Longest decoded header, in bytes. Ours have about 110; the rest is room to name
+/// what is wrong with a foreign one.
+pub const HEADER_LEN_MAX: usize = 2 * 1024;
 
 const ALGORITHM: &str = "RS256";
+const ISSUER_PREFIX: &str = "urn:tenure:product:";
 
 /// What a token is. Each kind has its own `typ` and `aud`, so that none is
 /// ever taken for another (RFC 8725, section 3.11 and 3.9).
@@ -70,7 +76,23 @@ impl Kind {
 
 /// The `iss` of every token of `product` (its id in the product file).
 pub fn issuer(product: &str) -> String {
-    format!("urn:tenure:product:{product}")
+    format!("{ISSUER_PREFIX}{product}")
+}
+
+/// The product whose [`issuer`] that is.
+pub(crate) fn product_of(issuer: &str) -> Option<&str> {
+    issuer.strip_prefix(ISSUER_PREFIX).filter(|product| !product.is_empty())
+}
+
+/// The claims that every token has (RFC 7519, section 4.1).
+#[derive(Debug, Clone, Copy)]
+pub struct Registered<'a> {
+    /// `iss`; must be [`issuer`] of the product.
+    pub issuer: &'a str,
+    /// `aud`; must be the kind's.
+    pub audience: &'a str,
+    /// The product that the claims are about; must be the trust set's.
+    pub product: &'a str,
 }
 
 /// Claims that a token can carry.
@@ -78,115 +100,12 @@ pub trait Payload: Serialize + DeserializeOwned {
     /// The kind of token that carries them.
     const KIND: Kind;
 
-    /// The product that they are about; `iss` must be its [`issuer`].
-    fn product(&self) -> &str;
+    /// What [`verify`] compares before it believes the rest.
+    fn registered(&self) -> Registered<'_>;
 
     /// What is wrong with the claims in themselves, in a sentence. Called before
     /// signing and after verification, so nothing is issued that is refused later.
     fn check(&self) -> Result<(), String>;
-}
-
-/// Why a token is not believed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// Longer than [`TOKEN_LEN_MAX`].
-    #[error("the token has {0} bytes; at most {TOKEN_LEN_MAX} are read")]
-    TooLarge(usize),
-    /// Not three parts with dots between.
-    #[error("not a signed token: expected three parts with dots between")]
-    Malformed,
-    /// A part that is not canonical base64url.
-    #[error("the token's {0} is not canonical base64url (no padding, no blanks)")]
-    Encoding(&'static str),
-    /// A header that is not JSON, has a key twice, or lacks a field.
-    #[error("the token's header is malformed: {0}")]
-    Header(String),
-    /// A header field that Tenure never writes (`jku`, `jwk`, `x5u`, `crit`, ...).
-    #[error("the token's header has the field `{0}`; only alg, typ and kid are allowed")]
-    HeaderField(String),
-    /// An algorithm other than RS256.
-    #[error("the token says algorithm `{0}`; only RS256 is accepted")]
-    Algorithm(String),
-    /// A token of another kind.
-    #[error("the token is a `{found}`, expected `{expected}`")]
-    Type {
-        /// What was wanted.
-        expected: &'static str,
-        /// What the header says.
-        found: String,
-    },
-    /// Signed by nobody in the trust set.
-    #[error("the token is signed by key `{0}`, which is not trusted here")]
-    UnknownKey(String),
-    /// The signature is not that key's signature of this token.
-    #[error("the token's signature does not verify: it was changed or forged")]
-    Signature,
-    /// Issued for another product.
-    #[error("the token was issued by `{found}`, expected `{expected}`")]
-    Issuer {
-        /// What was wanted.
-        expected: String,
-        /// What the claims say.
-        found: String,
-    },
-    /// Meant for another reader.
-    #[error("the token is meant for `{found}`, expected `{expected}`")]
-    Audience {
-        /// What was wanted.
-        expected: &'static str,
-        /// What the claims say.
-        found: String,
-    },
-    /// Signed, but with claims that cannot be read or contradict themselves.
-    #[error("the token's claims are not usable: {0}")]
-    Claims(String),
-}
-
-impl Error {
-    /// The stable name of the reason, for logs, problem details and vectors.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::TooLarge(_) => "token_too_large",
-            Self::Malformed => "token_malformed",
-            Self::Encoding(_) => "token_encoding",
-            Self::Header(_) => "token_header_malformed",
-            Self::HeaderField(_) => "token_header_field_refused",
-            Self::Algorithm(_) => "token_algorithm_refused",
-            Self::Type { .. } => "token_wrong_type",
-            Self::UnknownKey(_) => "token_unknown_key",
-            Self::Signature => "token_bad_signature",
-            Self::Issuer { .. } => "token_wrong_issuer",
-            Self::Audience { .. } => "token_wrong_audience",
-            Self::Claims(_) => "token_claims_invalid",
-        }
-    }
-}
-
-/// Why a token was not made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum IssueError {
-    /// The claims contradict themselves.
-    #[error("the claims cannot be signed: {0}")]
-    Claims(String),
-    /// The token would be longer than verifiers read.
-    #[error("the token would have {0} bytes; at most {TOKEN_LEN_MAX} are allowed")]
-    TooLarge(usize),
-    /// The signer failed.
-    #[error(transparent)]
-    Sign(#[from] SignError),
-}
-
-impl IssueError {
-    /// The stable name of the reason.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Claims(_) => "issue_claims_invalid",
-            Self::TooLarge(_) => "issue_too_large",
-            Self::Sign(_) => "issue_signer_failed",
-        }
-    }
 }
 
 /// Claims whose signature was checked: the only way to have one is [`verify`].
@@ -281,26 +200,19 @@ fn read_header(encoded: &str, kind: Kind) -> Result<String, Error> {
     Ok(field("kid")?.to_owned())
 }
 
-/// What is compared before the rest is read.
-#[derive(Deserialize)]
-struct Registered {
-    iss: String,
-    aud: String,
-}
-
 fn read_claims<C: Payload>(payload: &[u8], product: &str) -> Result<C, Error> {
-    let registered: Registered = json::read(payload).map_err(Error::Claims)?;
+    let claims: C = json::read(payload).map_err(Error::Claims)?;
+    let registered = claims.registered();
     let expected = issuer(product);
-    if registered.iss != expected {
-        return Err(Error::Issuer { expected, found: shown(&registered.iss) });
+    if registered.issuer != expected {
+        return Err(Error::Issuer { expected, found: shown(registered.issuer) });
     }
-    if registered.aud != C::KIND.audience() {
+    if registered.audience != C::KIND.audience() {
         let expected = C::KIND.audience();
-        return Err(Error::Audience { expected, found: shown(&registered.aud) });
+        return Err(Error::Audience { expected, found: shown(registered.audience) });
     }
-    let claims: C = serde_json::from_slice(payload).map_err(|e| Error::Claims(e.to_string()))?;
-    if claims.product() != product {
-        let found = shown(claims.product());
+    if registered.product != product {
+        let found = shown(registered.product);
         return Err(Error::Issuer { expected: product.into(), found });
     }
     claims.check().map_err(Error::Claims)?;
