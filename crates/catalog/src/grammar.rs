@@ -147,8 +147,15 @@ pub(crate) static FILE: Table = Table {
         ),
         may(
             "environment",
-            Shape::Map(Naming::Variable, &Shape::Either(&[Shape::Text, Shape::Table(&VARIABLE)])),
-            "Environment variables of a deployment. A plain text is the value.",
+            Shape::Map(
+                Naming::Variable,
+                &Shape::Either(&[
+                    Shape::Text,
+                    Shape::Table(&VARIABLE),
+                    Shape::List(&Shape::Table(&VARIABLE)),
+                ]),
+            ),
+            "Environment variables of a deployment. A plain text is the value; a list has one entry a model or mode.",
         ),
         may(
             "license",

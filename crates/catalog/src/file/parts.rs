@@ -355,25 +355,29 @@ fn placeholders(report: &mut Report<'_>, node: &Node) {
 pub(super) fn environment(report: &mut Report<'_>, ids: &Ids<'_>) -> Vec<Variable> {
     let mut variables = Vec::new();
     for entry in entries(ids.root, "environment") {
-        if let Some(source) = source(report, ids, entry) {
+        let nodes = match &entry.node.value {
+            Found::List(list) => list.as_slice(),
+            _ => std::slice::from_ref(&entry.node),
+        };
+        for node in nodes {
+            let Some(source) = source(report, ids, entry, node) else { continue };
             variables.push(Variable {
                 name: entry.key.clone(),
                 source,
-                models: models_of(&entry.node, "models"),
-                modes: ids.refer_all(report, &entry.node, "modes", "modes"),
+                models: models_of(node, "models"),
+                modes: ids.refer_all(report, node, "modes", "modes"),
             });
         }
     }
     variables
 }
 
-fn source(report: &mut Report<'_>, ids: &Ids<'_>, entry: &Entry) -> Option<Source> {
-    let node = &entry.node;
-    if node.text().is_some() {
-        placeholders(report, node);
-        return node.text().map(|value| Source::Literal { value: value.to_owned() });
-    }
+fn source(report: &mut Report<'_>, ids: &Ids<'_>, entry: &Entry, node: &Node) -> Option<Source> {
     const WORDS: [&str; 4] = ["value", "secret", "license", "from"];
+    if let Some(value) = node.text() {
+        placeholders(report, node);
+        return Some(Source::Literal { value: value.to_owned() });
+    }
     let given: Vec<&Entry> =
         node.entries().iter().filter(|entry| WORDS.contains(&entry.key.as_str())).collect();
     let [one] = given.as_slice() else {

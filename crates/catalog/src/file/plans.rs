@@ -238,18 +238,22 @@ fn limits(
     chain: &[&Entry],
     charges: &[Charge],
 ) -> Vec<Limit> {
-    let mut limits: Vec<Limit> = Vec::new();
+    // Of two statements about one thing only the nearer is read: what a parent
+    // says may make no sense beside the charges of this plan.
+    let mut stated: Vec<(&Entry, bool)> = Vec::new();
     for ancestor in chain {
-        for stated in entries(&ancestor.node, "limits") {
-            let own = ancestor.key == entry.key;
-            let Some(limit) = limit(report, ids, stated, charges, own) else { continue };
-            match limits.iter_mut().find(|earlier| earlier.id == limit.id) {
-                Some(earlier) => *earlier = limit,
-                None => limits.push(limit),
+        let own = ancestor.key == entry.key;
+        for limit in entries(&ancestor.node, "limits") {
+            match stated.iter_mut().find(|(earlier, _)| earlier.key == limit.key) {
+                Some(earlier) => *earlier = (limit, own),
+                None => stated.push((limit, own)),
             }
         }
     }
-    limits
+    stated
+        .into_iter()
+        .filter_map(|(stated, own)| limit(report, ids, stated, charges, own))
+        .collect()
 }
 
 fn limit(
