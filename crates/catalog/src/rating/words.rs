@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use tenure_core::{Currency, Money};
 
 /// `1,034,000.5`
-pub(super) fn number(value: Decimal) -> String {
+pub(crate) fn number(value: Decimal) -> String {
     let plain = value.normalize().to_string();
     let (sign, digits) = plain.strip_prefix('-').map_or(("", &*plain), |digits| ("-", digits));
     let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(w, f)| (w, Some(f)));
@@ -42,7 +42,7 @@ pub(super) fn result(amount: Money) -> String {
 }
 
 /// `1 agent`, `3 agents`; names with capitals or spaces stay as they are.
-pub(super) fn counted(value: Decimal, unit: &str) -> String {
+pub(crate) fn counted(value: Decimal, unit: &str) -> String {
     let plain = value == Decimal::ONE
         || unit.is_empty()
         || !unit.ends_with(|last: char| last.is_ascii_lowercase())

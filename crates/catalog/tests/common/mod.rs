@@ -1,7 +1,10 @@
 //! The five product files, and short ways to terms and usage.
 #![allow(dead_code, unreachable_pub)]
 
-use tenure_catalog::{Diagnostic, Product, ProductFile};
+use jiff::{Timestamp, tz::TimeZone};
+use rust_decimal::Decimal;
+use tenure_catalog::{Bill, Diagnostic, Model, Product, ProductFile, Terms, Usage, estimate};
+use tenure_core::{Interval, Period, Quantity, money::parse_decimal, period::billing_period};
 
 /// Name and text of each file.
 pub const FILES: [(&str, &str); 5] = [
@@ -19,4 +22,40 @@ pub fn product(name: &str) -> Product {
 
 pub fn drawn(found: &[Diagnostic]) -> String {
     found.iter().map(|found| format!("{found}\n\n")).collect()
+}
+
+/// Subscriptions of these tests begin on 1 May 2026, in UTC.
+pub fn terms(plan: &str, model: Model) -> Terms {
+    Terms::new(plan, model, at("2026-05-01T00:00:00Z"))
+}
+
+pub fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub fn dec(text: &str) -> Decimal {
+    parse_decimal(text).unwrap()
+}
+
+pub fn qty(text: &str) -> Quantity {
+    text.parse().unwrap()
+}
+
+/// The month that starts with `2026-05`.
+pub fn month(text: &str) -> Period {
+    period(text, Interval::Month)
+}
+
+/// The year that starts with that month.
+pub fn year(text: &str) -> Period {
+    period(text, Interval::Year)
+}
+
+fn period(text: &str, interval: Interval) -> Period {
+    billing_period(at(&format!("{text}-01T00:00:00Z")), &TimeZone::UTC, interval, 0).unwrap()
+}
+
+/// The bill of a month without usage.
+pub fn bill(product: &Product, terms: &Terms, text: &str) -> Bill {
+    estimate(product, terms, month(text), &Usage::default()).unwrap()
 }
