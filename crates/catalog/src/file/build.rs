@@ -139,7 +139,10 @@ pub(super) fn product(report: &mut Report<'_>, root: &Node) -> Option<Product> {
             .map_or_else(License::default, |node| parts::license(report, node)),
     };
     needs_of_models(report, &ids, &product);
-    unused(report, &ids, &product);
+    // Beside a mistyped name, its right spelling would look unused.
+    if !report.has_errors() {
+        unused(report, &ids, &product);
+    }
     Some(product)
 }
 
@@ -235,9 +238,6 @@ fn needs_of_models(report: &mut Report<'_>, ids: &Ids<'_>, product: &Product) {
                 );
             }
         }
-        if !product.plans.iter().any(|plan| plan.models.contains(&model)) {
-            report.warn(key_span, format!("no plan is sold as {key}"), None);
-        }
     }
 }
 
@@ -253,6 +253,12 @@ fn unused(report: &mut Report<'_>, ids: &Ids<'_>, product: &Product) {
         if !sold {
             let hint = "list it in a plan's features, or remove it".to_owned();
             report.warn(key_span, format!("no plan has the feature `{key}`"), hint);
+        }
+    }
+    for Entry { key, key_span, .. } in entries("models") {
+        if !product.plans.iter().any(|plan| plan.models.iter().any(|model| model.word() == key)) {
+            let hint = format!("list it in a plan's models, or remove [models.{key}]");
+            report.warn(key_span, format!("no plan is sold as {key}"), hint);
         }
     }
     for Entry { key, key_span, .. } in entries("support") {

@@ -132,7 +132,7 @@ fn check_table(report: &mut Report<'_>, node: &Node, table: &Table) {
             Some(known) => check(report, node, &known.shape, key),
             None => {
                 let hint = suggest(key, table.keys.iter().map(|known| known.name));
-                report.error(key_span, format!("unknown key `{key}` in a {}", table.name), hint);
+                report.error(key_span, format!("unknown key `{key}` in {}", a(table.name)), hint);
             }
         }
     }
@@ -142,6 +142,12 @@ fn check_table(report: &mut Report<'_>, node: &Node, table: &Table) {
         let span = node.span.start..node.span.end.min(node.span.start + 40);
         report.error(&span, format!("this {} has no `{}`", table.name, key.name), hint);
     }
+}
+
+/// `a limit`, `an add-on`
+fn a(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {noun}")
 }
 
 fn check_map(report: &mut Report<'_>, node: &Node, naming: Naming, inner: &Shape) {

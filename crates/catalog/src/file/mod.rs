@@ -57,14 +57,12 @@ impl ProductFile {
             return Err(report.finish());
         }
         let (table, errors) = DeTable::parse_recoverable(text);
-        for error in &errors {
-            report_syntax(&mut report, error);
-        }
-        let root = Node::of_table(table.get_ref(), 0..0);
+        let broken = report_syntax(&mut report, text, &errors);
         // Half-read tables would look like missing keys: the text comes first.
-        if !errors.is_empty() {
+        if broken {
             return Err(report.finish());
         }
+        let root = Node::of_table(table.get_ref(), 0..0);
         check::check(&mut report, &root, &Shape::Table(&FILE), "file");
         let product = build::product(&mut report, &root);
         let failed = report.has_errors();
@@ -76,11 +74,35 @@ impl ProductFile {
     }
 }
 
-fn report_syntax(report: &mut Report<'_>, error: &toml::de::Error) {
-    let span = error.span().unwrap_or(0..0);
-    let message = error.message();
-    let hint = message
-        .contains("duplicate key")
-        .then(|| "an id is used once: rename one of the two, or join them".to_owned());
-    report.error(&span, message, hint);
+/// Reports what is no TOML. Returns whether the rest cannot be read: after a
+/// name that is used twice it can.
+fn report_syntax(report: &mut Report<'_>, text: &str, errors: &[toml::de::Error]) -> bool {
+    let mut broken = false;
+    let mut told_until = 0;
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        if error.message() != "duplicate key" {
+            broken = true;
+            report.error(&span, error.message(), None);
+            continue;
+        }
+        // Every key of a second table is a second key: the table is told once.
+        if span.start < told_until {
+            continue;
+        }
+        let name = text.get(span.clone()).unwrap_or_default();
+        let before = text.get(..span.start).unwrap_or_default();
+        let line = text.get(before.rfind('\n').map_or(0, |at| at + 1)..).unwrap_or_default();
+        let line = line.lines().next().unwrap_or_default().trim();
+        let first = text.lines().position(|other| other.trim() == line).map_or(1, |at| at + 1);
+        let hint = if line.starts_with('[') {
+            let after = text.get(span.start..).and_then(|rest| rest.find("\n["));
+            told_until = after.map_or(text.len(), |at| span.start + at);
+            format!("the first is on line {first}; rename one of the two, or join them")
+        } else {
+            "rename one of the two, or remove it".to_owned()
+        };
+        report.error(&span, format!("`{name}` is defined twice"), hint);
+    }
+    broken
 }

@@ -6,7 +6,7 @@ use tenure_core::{Interval, Quantity};
 use super::{
     build::{Ids, models as models_of},
     charges,
-    node::{Entry, Node},
+    node::{Entry, Node, Value},
     parts,
     report::{Report, suggest},
 };
@@ -71,7 +71,12 @@ fn plan(report: &mut Report<'_>, ids: &Ids<'_>, entry: &Entry) -> Plan {
     let latest =
         |key: &str| chain.iter().rev().find_map(|entry| entry.node.get(key).map(|_| &entry.node));
     let models = latest("models").map(|node| models_of(node, "models")).unwrap_or_default();
-    if models.is_empty() {
+    // A list that cannot be read, or a parent that is not there, was told already.
+    let told = node
+        .get("models")
+        .is_some_and(|node| !matches!(&node.value, Value::List(list) if list.is_empty()))
+        || chain.first().is_some_and(|root| root.node.get("extends").is_some());
+    if models.is_empty() && !told {
         let hint = "add models = [\"managed\"]".to_owned();
         report.error(&entry.key_span, format!("plan `{}` is sold in no model", entry.key), hint);
     }
@@ -358,6 +363,8 @@ fn over(report: &mut Report<'_>, node: &Node) -> Over {
             Over::Charge { price, each, rounding, hard_stop: over.flag("hard_stop") }
         }
         (None, Some(price)) => Over::TrueUp { price, each, rounding },
+        // One that cannot be read was told already.
+        _ if over.get("price").is_some() != over.get("true_up").is_some() => Over::Block,
         _ => {
             let hint = "write over = { price = \"0.05\", each = 1_000 }, or { true_up = \"0.50\" }"
                 .to_owned();

@@ -3,6 +3,8 @@
 //! A decimal has 96 bits; past them a product would be rounded silently, and
 //! an invoice line has ONE rounding (SPEC 12).
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 
 /// `left x right`, or `None` when the exact result needs more than 96 bits.
@@ -43,10 +45,46 @@ impl Ratio {
     }
 }
 
-/// `amount x ratio`; the product is exact, the quotient has 28 digits.
-pub(super) fn scaled(amount: Decimal, ratio: Ratio) -> Option<Decimal> {
-    if ratio.is_one() {
-        return Some(amount);
+/// An exact amount as a sum of fractions, one a denominator: it is divided, at
+/// 28 digits, only when nothing is left to multiply.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Amount(BTreeMap<Decimal, Decimal>);
+
+impl Amount {
+    /// `amount x ratio`.
+    pub(super) fn of(amount: Decimal, ratio: Ratio) -> Option<Self> {
+        if ratio.is_one() {
+            return Some(Self(BTreeMap::from([(Decimal::ONE, amount)])));
+        }
+        Some(Self(BTreeMap::from([(ratio.whole, times(amount, ratio.part)?)])))
     }
-    times(amount, ratio.part)?.checked_div(ratio.whole)
+
+    /// A whole amount.
+    pub(super) fn whole(amount: Decimal) -> Self {
+        Self(BTreeMap::from([(Decimal::ONE, amount)]))
+    }
+
+    /// The sum of both.
+    pub(super) fn plus(mut self, other: Self) -> Option<Self> {
+        for (whole, part) in other.0 {
+            let sum = self.0.entry(whole).or_default();
+            *sum = plus(*sum, part)?;
+        }
+        Some(self)
+    }
+
+    /// The amount, `factor` times.
+    pub(super) fn times(mut self, factor: Decimal) -> Option<Self> {
+        for part in self.0.values_mut() {
+            *part = times(*part, factor)?;
+        }
+        Some(self)
+    }
+
+    /// The quotients, added.
+    pub(super) fn value(&self) -> Option<Decimal> {
+        self.0.iter().try_fold(Decimal::ZERO, |sum, (whole, part)| {
+            sum.checked_add(part.checked_div(*whole)?)
+        })
+    }
 }

@@ -9,7 +9,7 @@ use tenure_core::{Interval, Money, Period};
 use super::{
     Error, Line, MeterUsage, Usage, Window,
     due::{self, Due},
-    exact::{plus, scaled, times},
+    exact::{Amount, plus, times},
     reductions,
     used::{self, Package, Rated},
     words,
@@ -54,11 +54,11 @@ impl Rater<'_> {
             return Ok(None);
         }
         let overflow = || Error::Overflow(charge.id.clone());
-        let (mut amount, mut quantity) = (Decimal::ZERO, Decimal::ZERO);
+        let (mut amount, mut quantity) = (Amount::default(), Decimal::ZERO);
         let mut said: Vec<String> = Vec::new();
         for due in &dues {
             let (one, words) = self.price(charge, due).ok_or_else(|| self.unpriced(charge))?;
-            amount = plus(amount, one).ok_or_else(overflow)?;
+            amount = amount.plus(one).ok_or_else(overflow)?;
             quantity = plus(quantity, due.quantity).ok_or_else(overflow)?;
             said.push(words);
         }
@@ -68,7 +68,7 @@ impl Rater<'_> {
     }
 
     /// The exact price of what is due, with its arithmetic.
-    fn price(&self, charge: &Charge, due: &Due) -> Option<(Decimal, String)> {
+    fn price(&self, charge: &Charge, due: &Due) -> Option<(Amount, String)> {
         let currency = self.product.currency;
         let negotiated = self.terms.negotiated(&charge.id, due.at).map(|price| price.amount);
         let (amount, words) = match negotiated {
@@ -86,7 +86,7 @@ impl Rater<'_> {
                 } else {
                     words
                 };
-                (times(due.quantity, each)?, words)
+                (Amount::whole(times(due.quantity, each)?), words)
             }
         };
         if due.part.is_one() {
@@ -94,7 +94,7 @@ impl Rater<'_> {
         }
         let share = (due.part.part / due.part.whole * Decimal::ONE_HUNDRED).round_dp(2);
         let words = format!("{words} x {}% of the {}", share.normalize(), interval_word(charge));
-        Some((scaled(amount, due.part)?, words))
+        Some((Amount::of(amount.value()?, due.part)?, words))
     }
 
     fn metered(
@@ -179,7 +179,7 @@ impl Rater<'_> {
         let least = words::price(commitment.amount, currency);
         let arithmetic = format!("{least} - {} billed", billed.display());
         let text = format!("Minimum of {least} a {}, true-up", commitment.every.word());
-        let rated = Rated { quantity: Decimal::ONE, amount: lacking, arithmetic };
+        let rated = Rated { quantity: Decimal::ONE, amount: Amount::whole(lacking), arithmetic };
         self.line("commitment", Part::Commitment, text, String::new(), rated).map(Some)
     }
 
@@ -239,6 +239,7 @@ impl Rater<'_> {
     ) -> Result<Line, Error> {
         let reductions = reductions::on(self.product, self.plan, self.terms, part, id, self.at);
         let exact = reductions::apply(rated.amount, &reductions)
+            .and_then(|exact| exact.value())
             .ok_or_else(|| Error::Overflow(id.to_owned()))?;
         let amount = Money::rounded(exact, self.product.currency)?;
         let left = reductions::words(&reductions);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::exact::times;
+use super::exact::Amount;
 use crate::{
     contract::Terms,
     model::Product,
@@ -92,9 +92,9 @@ fn is_best(discount: &Discount, eligible: &[&Discount]) -> bool {
 }
 
 /// What the reductions leave of `amount`, exactly.
-pub(super) fn apply(amount: Decimal, reductions: &[Reduction]) -> Option<Decimal> {
+pub(super) fn apply(amount: Amount, reductions: &[Reduction]) -> Option<Amount> {
     reductions.iter().try_fold(amount, |amount, reduction| {
-        times(amount, (Decimal::ONE_HUNDRED - reduction.percent) / Decimal::ONE_HUNDRED)
+        amount.times((Decimal::ONE_HUNDRED - reduction.percent) / Decimal::ONE_HUNDRED)
     })
 }
 

@@ -9,7 +9,7 @@ use tenure_core::Currency;
 
 use super::{
     MeterUsage, Window,
-    exact::{Ratio, plus, scaled, times},
+    exact::{Amount, Ratio, plus, times},
     words,
 };
 use crate::plan::{Per, Rounding, Tier};
@@ -18,7 +18,7 @@ use crate::plan::{Per, Rounding, Tier};
 #[derive(Debug, Clone)]
 pub(super) struct Rated {
     pub(super) quantity: Decimal,
-    pub(super) amount: Decimal,
+    pub(super) amount: Amount,
     pub(super) arithmetic: String,
 }
 
@@ -32,12 +32,13 @@ pub(super) struct Package {
 
 impl Package {
     /// The exact price of `quantity`.
-    fn of(self, quantity: Decimal) -> Option<Decimal> {
+    fn of(self, quantity: Decimal) -> Option<Amount> {
         match self.rounding {
-            Rounding::Exact => {
-                scaled(times(quantity, self.price)?, Ratio { part: Decimal::ONE, whole: self.each })
-            }
-            Rounding::Up => times(self.packages(quantity)?, self.price),
+            Rounding::Exact => Amount::of(
+                times(quantity, self.price)?,
+                Ratio { part: Decimal::ONE, whole: self.each },
+            ),
+            Rounding::Up => Some(Amount::whole(times(self.packages(quantity)?, self.price)?)),
         }
     }
 
@@ -156,5 +157,5 @@ fn priced(
     if said.is_empty() {
         said.push("0".to_owned());
     }
-    Some(Rated { quantity, amount, arithmetic: said.join(" + ") })
+    Some(Rated { quantity, amount: Amount::whole(amount), arithmetic: said.join(" + ") })
 }
