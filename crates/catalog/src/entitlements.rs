@@ -209,6 +209,18 @@ fn known_names(product: &Product, plan: &Plan, terms: &Terms) -> Result<(), Erro
             });
         }
     }
+    // A contract outlives a change of plan: a charge of any plan will do.
+    let known = |id: &str| match id.strip_prefix("overage.") {
+        Some(meter) => product.meter(meter).is_some(),
+        None => product.extra(id).is_some() || product.plans.iter().any(|p| p.charge(id).is_some()),
+    };
+    for contract in &terms.contracts {
+        let prices = contract.prices.iter().map(|price| &price.charge);
+        let reduced = contract.discounts.iter().flat_map(|discount| &discount.charges);
+        if let Some(unknown) = prices.chain(reduced).find(|id| !known(id)) {
+            return Err(Error::UnknownCharge { plan: plan.id.clone(), charge: unknown.clone() });
+        }
+    }
     let limits = terms.contracts.iter().flat_map(|contract| &contract.limits);
     for limit in limits.map(|entry| &entry.limit).chain(&terms.hard_stops) {
         if product.meter(limit).is_none() && product.allocation(limit).is_none() {

@@ -5,7 +5,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use crate::{
     meter::Meter,
     model::Product,
-    plan::{AddOn, Basis, Charge, Every, Limit, LimitKind, Over, Per, Plan},
+    plan::{AddOn, BASE, Basis, Charge, Every, Limit, LimitKind, Over, Per, Plan},
     price::Amount,
     rating::words,
 };
@@ -14,6 +14,7 @@ use crate::{
 const WIDTH_MIN: u16 = 40;
 /// Plans beside each other; more make a second table.
 const PLANS_A_TABLE: usize = 5;
+const AS_BOUGHT: &str = "as bought";
 
 /// The plans of a product side by side, at most `width` columns wide (never
 /// less than 40).
@@ -23,7 +24,9 @@ pub fn show(product: &Product, width: u16) -> String {
         text.push_str(&product.summary);
         text.push('\n');
     }
-    for plans in product.plans.chunks(PLANS_A_TABLE) {
+    // Six plans are two tables of three, not one of five and one of one.
+    let tables = product.plans.len().div_ceil(PLANS_A_TABLE).max(1);
+    for plans in product.plans.chunks(product.plans.len().div_ceil(tables).max(1)) {
         text.push('\n');
         text.push_str(&table(product, plans, width.max(WIDTH_MIN)));
         text.push('\n');
@@ -51,7 +54,8 @@ fn extra_line(product: &Product, extra: &AddOn) -> String {
             format!(" (with {})", ids.iter().map(name).collect::<Vec<_>>().join(", "))
         }
     };
-    format!("  {}: {}{plans}\n", extra.name, charge(product, &extra.charge))
+    let price = charge(product, &Charge { optional: false, ..extra.charge.clone() });
+    format!("  {}: {price}{plans}\n", extra.name)
 }
 
 fn table(product: &Product, plans: &[Plan], width: u16) -> String {
@@ -77,9 +81,11 @@ fn table(product: &Product, plans: &[Plan], width: u16) -> String {
     let allocations = product.allocations.iter().map(|held| (&held.id, &held.name));
     let meters = product.meters.iter().map(|meter| (&meter.id, &meter.name));
     for (id, name) in allocations.chain(meters) {
-        if plans.iter().any(|plan| plan.limit(id).is_some()) {
-            table.add_row(row(name, &|plan| {
-                plan.limit(id).map(|stated| limit(product, plan, stated)).unwrap_or_default()
+        if plans.iter().any(|plan| plan.limit(id).is_some() || by_number(plan, id)) {
+            table.add_row(row(name, &|plan| match plan.limit(id) {
+                Some(stated) => limit(product, plan, stated),
+                None if by_number(plan, id) => AS_BOUGHT.to_owned(),
+                None => String::new(),
             }));
         }
     }
@@ -102,20 +108,35 @@ fn lines(items: impl Iterator<Item = String>) -> String {
 
 /// Every price of a plan, one a line.
 pub(crate) fn price(product: &Product, plan: &Plan) -> String {
-    let charges = plan.charges.iter().map(|one| match plan.charges.len() {
-        1 => charge(product, one),
+    let charges = plan.charges.iter().map(|one| match one.id.as_str() {
+        BASE => charge(product, one),
         _ => format!("{}: {}", one.name, charge(product, one)),
     });
     let least = plan.commitment.iter().map(|least| {
-        let amount = words::price(least.amount, product.currency);
+        let amount = list_price(least.amount, product.currency);
         format!("at least {amount} a {}", least.every.word())
     });
     lines(charges.chain(least))
 }
 
-/// `$12.00 a user a month, at least 50`
+/// A price of a list: whole amounts go without decimals.
+fn list_price(amount: rust_decimal::Decimal, currency: tenure_core::Currency) -> String {
+    if amount.fract().is_zero() {
+        let decimals = format!(".{}", "0".repeat(currency.exponent() as usize));
+        return words::price(amount, currency).replacen(&decimals, "", 1);
+    }
+    words::price(amount, currency)
+}
+
+/// Whether the plan sells the allocation by number.
+fn by_number(plan: &Plan, id: &str) -> bool {
+    let sells = |basis: &Basis| matches!(basis, Basis::Held { allocation, .. } if allocation == id);
+    plan.charges.iter().any(|charge| sells(&charge.basis))
+}
+
+/// `$12 per user a month, at least 50`
 pub(crate) fn charge(product: &Product, charge: &Charge) -> String {
-    let money = |amount| words::price(amount, product.currency);
+    let money = |amount| list_price(amount, product.currency);
     let of = match &charge.basis {
         Basis::Flat { unit } => unit.as_ref().map(|unit| format!(" per {unit}")),
         Basis::Held { allocation, .. } => {
@@ -143,6 +164,7 @@ pub(crate) fn charge(product: &Product, charge: &Charge) -> String {
         _ if charge.amount == Amount::Custom => "",
         Every::Month => " a month",
         Every::Year => " a year",
+        Every::Once if matches!(charge.basis, Basis::Flat { unit: Some(_) }) => "",
         Every::Once => " once",
         Every::Usage => "",
     };
@@ -166,13 +188,17 @@ fn package(each: rust_decimal::Decimal, meter: &Meter) -> String {
 /// `1,000,000 a day, then $0.05 per 1,000 events`
 pub(crate) fn limit(product: &Product, plan: &Plan, limit: &Limit) -> String {
     let Some(included) = limit.included else { return "unlimited".to_owned() };
-    let sold = plan.charges.iter().any(
-        |charge| matches!(&charge.basis, Basis::Held { allocation, .. } if *allocation == limit.id),
-    );
+    let sold = by_number(plan, &limit.id);
     let number = match (sold, included.value().is_zero()) {
-        (true, true) => "as bought".to_owned(),
+        (true, true) => AS_BOUGHT.to_owned(),
         (true, false) => format!("{} and as bought", words::number(included.value())),
-        (false, _) => words::number(included.value()),
+        (false, _) => match product.meter(&limit.id) {
+            // Counted things are named by the row; gigabytes are not.
+            Some(meter) if !meter.aggregation.is_additive() => {
+                words::counted(included.value(), &meter.unit)
+            }
+            _ => words::number(included.value()),
+        },
     };
     let window = match limit.per {
         Some(per @ (Per::Day | Per::Month)) => format!(" a {}", per.word()),
@@ -180,7 +206,7 @@ pub(crate) fn limit(product: &Product, plan: &Plan, limit: &Limit) -> String {
     };
     let priced = |price, each: tenure_core::Quantity| {
         let of = product.meter(&limit.id).map(|meter| package(each.value(), meter));
-        format!("{}{}", words::price(price, product.currency), of.unwrap_or_default())
+        format!("{}{}", list_price(price, product.currency), of.unwrap_or_default())
     };
     let over = match &limit.over {
         Over::Block if limit.kind == LimitKind::Allocation => String::new(),

@@ -1,4 +1,5 @@
 //! What a vendor reads when a product file is wrong.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

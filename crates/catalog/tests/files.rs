@@ -1,4 +1,5 @@
 //! The five product files of this repository are accepted without a warning.
+#![allow(clippy::unwrap_used)]
 
 use tenure_catalog::ProductFile;
 

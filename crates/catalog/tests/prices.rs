@@ -1,4 +1,5 @@
 //! Every number of the five price lists, asserted against the product files.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Rating against a naive oracle: whole numbers, one unit at a time.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

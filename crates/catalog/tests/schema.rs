@@ -1,5 +1,6 @@
 //! The JSON Schema accepts the five product files, knows every key of them,
 //! and refuses keys that do not exist.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Plans side by side, and what a new version may change.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -4,14 +4,16 @@
 use tenure_core::{Currency, slug};
 
 use super::{
+    extras,
     node::{Entry, Node},
     parts, plans,
     report::{Report, suggest},
+    running,
 };
 use crate::{
     deployment::{License, Model},
     grammar::MODEL_WORDS,
-    model::Product,
+    model::{Product, in_mode},
 };
 
 /// The ids of a file by what they name, for references and suggestions.
@@ -126,19 +128,20 @@ pub(super) fn product(report: &mut Report<'_>, root: &Node) -> Option<Product> {
         features,
         values,
         support: parts::support(root),
-        models: parts::models(report, root),
-        modes: parts::modes(report, &ids),
+        models: running::models(report, root),
+        modes: running::modes(report, &ids),
         plans: plans::plans(report, &ids),
-        add_ons: plans::add_ons(report, &ids, "addons"),
-        services: plans::add_ons(report, &ids, "services"),
-        discounts: plans::discounts(report, &ids),
-        resources: parts::resources(report, &ids),
-        environment: parts::environment(report, &ids),
+        add_ons: extras::add_ons(report, &ids, "addons"),
+        services: extras::add_ons(report, &ids, "services"),
+        discounts: extras::discounts(report, &ids),
+        resources: running::resources(report, &ids),
+        environment: running::environment(report, &ids),
         license: root
             .get("license")
-            .map_or_else(License::default, |node| parts::license(report, node)),
+            .map_or_else(License::default, |node| running::license(report, node)),
     };
     needs_of_models(report, &ids, &product);
+    features_of_modes(report, &ids, &product);
     // Beside a mistyped name, its right spelling would look unused.
     if !report.has_errors() {
         unused(report, &ids, &product);
@@ -237,6 +240,30 @@ fn needs_of_models(report: &mut Report<'_>, ids: &Ids<'_>, product: &Product) {
                     "add [license] with expiry = \"standard\"",
                 );
             }
+        }
+    }
+}
+
+/// A plan does not promise what its mode cannot do.
+fn features_of_modes(report: &mut Report<'_>, ids: &Ids<'_>, product: &Product) {
+    let entries = ids.root.get("plans").map(Node::entries).unwrap_or_default();
+    for Entry { key, node, .. } in entries {
+        let mode = product.plan(key).and_then(|plan| plan.mode.as_deref());
+        for listed in node.get("features").map(Node::list).unwrap_or_default() {
+            let feature = listed.text().and_then(|id| product.feature(id));
+            let Some(feature) = feature.filter(|feature| !in_mode(&feature.modes, mode)) else {
+                continue;
+            };
+            let message = format!(
+                "feature `{}` does not work in mode {}",
+                feature.id,
+                mode.unwrap_or("none")
+            );
+            report.error(
+                &listed.span,
+                message,
+                format!("it works in: {}", feature.modes.join(", ")),
+            );
         }
     }
 }

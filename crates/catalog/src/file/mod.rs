@@ -2,15 +2,18 @@
 //!
 //! Three passes, each over the whole file, so that all mistakes appear at once:
 //! the TOML text, the grammar ([`check`]), then what the grammar cannot say
-//! (`build`, `plans`, `parts`: references, prices, what a model needs).
+//! (`build` and the modules beside it: references, prices, what a model needs).
 
 mod build;
 mod charges;
 mod check;
+mod extras;
+mod limits;
 mod node;
 mod parts;
 mod plans;
 mod report;
+mod running;
 
 use toml::de::DeTable;
 
