@@ -25,8 +25,12 @@ pub struct Terms {
     /// The product's mode, where it differs from the plan's.
     #[serde(default)]
     pub mode: Option<String>,
-    /// When the subscription began: the anchor of its months and years.
+    /// When these terms begin.
     pub start: Timestamp,
+    /// Where the months and years of the subscription are counted from, when
+    /// that is not [`Terms::start`]: after a change of plan.
+    #[serde(default)]
+    pub anchor: Option<Timestamp>,
     /// When it ends.
     #[serde(default)]
     pub end: Option<Timestamp>,
@@ -63,6 +67,7 @@ impl Terms {
             model,
             mode: None,
             start,
+            anchor: None,
             end: None,
             zone: "UTC".to_owned(),
             items: Vec::new(),
@@ -83,7 +88,12 @@ impl Terms {
         self
     }
 
-    /// The negotiated prices that hold at `at`, the newest last.
+    /// Where months and years are counted from.
+    pub fn anchored(&self) -> Timestamp {
+        self.anchor.unwrap_or(self.start)
+    }
+
+    /// The negotiated price that holds at `at`, if any.
     pub fn negotiated(&self, charge: &str, at: Timestamp) -> Option<&NegotiatedPrice> {
         let prices = self.contracts.iter().flat_map(|contract| &contract.prices);
         newest(prices.filter(|price| price.charge == charge), at, |price| &price.when)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tenure_core::Currency;
 
 use crate::{
-    deployment::{License, Mode, Model, ModelTerms, Resource, Variable},
+    deployment::{Isolation, License, Mode, Model, ModelTerms, Resource, Variable},
     duration::Duration,
     meter::{Allocation, Meter},
     plan::{AddOn, Charge, Discount, Plan},
@@ -223,6 +223,11 @@ impl Product {
     /// The terms of a model, where it is sold.
     pub fn model(&self, model: Model) -> Option<&ModelTerms> {
         self.models.iter().find(|terms| terms.model == model)
+    }
+
+    /// How tenants of `plan` are kept apart where the vendor operates.
+    pub fn isolation(&self, plan: &Plan) -> Option<Isolation> {
+        plan.isolation.or_else(|| self.model(Model::Managed).and_then(|terms| terms.isolation))
     }
 
     /// The mode of that id.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tenure_core::{Interval, Quantity};
 
 use crate::{
-    deployment::{Edition, Model},
+    deployment::{Edition, Isolation, Model},
     duration::Duration,
     model::Setting,
     price::Amount,
@@ -62,6 +62,9 @@ pub struct Plan {
     /// Not shown on the pricing page.
     #[serde(default)]
     pub hidden: bool,
+    /// How tenants are kept apart, where it differs from the model's.
+    #[serde(default)]
+    pub isolation: Option<Isolation>,
     /// Edition of its licenses, where it differs from the product's.
     #[serde(default)]
     pub edition: Option<Edition>,
@@ -97,6 +100,41 @@ pub struct Rate {
     pub requests: u32,
     /// Over how many seconds: 1, 60 or 3,600.
     pub seconds: u32,
+}
+
+/// The text is no rate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is not a rate: write a whole number and second, minute or hour, such as 1000/minute"
+)]
+pub struct BadRate(String);
+
+impl std::str::FromStr for Rate {
+    type Err = BadRate;
+    fn from_str(text: &str) -> Result<Self, BadRate> {
+        let refuse = || BadRate(text.chars().take(40).collect());
+        let (requests, word) = text.split_once('/').ok_or_else(refuse)?;
+        let seconds = match word {
+            "second" => 1,
+            "minute" => 60,
+            "hour" => 3_600,
+            _ => return Err(refuse()),
+        };
+        let plain = !requests.is_empty() && requests.bytes().all(|byte| byte.is_ascii_digit());
+        let requests = requests.parse().ok().filter(|n| plain && *n > 0).ok_or_else(refuse)?;
+        Ok(Self { requests, seconds })
+    }
+}
+
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let word = match self.seconds {
+            1 => "second",
+            60 => "minute",
+            _ => "hour",
+        };
+        write!(f, "{}/{word}", self.requests)
+    }
 }
 
 /// One price of a plan, add-on or service.

@@ -4,13 +4,23 @@
 //! throughout; ONE rounding a line, halves to even, to the currency's decimals
 //! (SPEC 12). Refuses: prices without a contract, windows outside the period.
 
-use jiff::Timestamp;
+mod due;
+mod exact;
+mod rater;
+mod reductions;
+mod used;
+pub(crate) mod words;
+
+use std::collections::BTreeSet;
+
+use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use tenure_core::{Money, MoneyError, Period};
 
+use self::rater::Rater;
 use crate::{
-    contract::{NeedsContract, Terms},
+    contract::{self, NeedsContract, Terms},
     entitlements,
     model::Product,
     plan::Part,
@@ -24,6 +34,10 @@ pub const WINDOWS_MAX: usize = 500;
 pub struct Usage {
     /// Each meter at most once.
     pub meters: Vec<MeterUsage>,
+    /// Usage of the subscription's year that ends with this period, for limits
+    /// that are trued up once a year. Empty where the period is that year.
+    #[serde(default)]
+    pub year: Vec<MeterUsage>,
     /// What earlier invoices of the running commitment interval already billed
     /// towards the plan's commitment.
     #[serde(default)]
@@ -115,6 +129,18 @@ pub enum Error {
         /// Of the window.
         start: Timestamp,
     },
+    /// Two totals of one window.
+    #[error("usage of `{meter}` has the window at {start} twice")]
+    WindowTwice {
+        /// Id of the meter.
+        meter: String,
+        /// Of the window.
+        start: Timestamp,
+    },
+    /// Totals of parts of a period where only the period's total means
+    /// anything: highest values and averages cannot be added.
+    #[error("usage of `{0}` cannot be added up: give one total for the whole period")]
+    OneWindow(String),
     /// More windows than [`WINDOWS_MAX`].
     #[error("usage of `{0}` has more than {WINDOWS_MAX} windows")]
     TooManyWindows(String),
@@ -139,15 +165,67 @@ pub enum Error {
 ///
 /// A charge due every month or year falls due at the start of each such
 /// interval of the subscription, and is billed in the period that holds that
-/// moment, for the part of the interval in which its item is held. Usage is
-/// billed with the period that it lies in.
+/// moment; what is added later, for the rest of the interval. Usage is billed
+/// with the period that it lies in; a true-up and a commitment with the period
+/// that ends their year.
 pub fn estimate(
     product: &Product,
     terms: &Terms,
     period: Period,
     usage: &Usage,
 ) -> Result<Bill, Error> {
-    let _ = usage;
-    crate::contract::billable(product, terms, period.start)?;
-    Ok(Bill { period, lines: Vec::new(), total: Money::zero(product.currency) })
+    if period.start >= period.end {
+        return Err(Error::BadPeriod);
+    }
+    let at = period.start.max(terms.start);
+    let now = entitlements::resolve(product, terms, at)?;
+    contract::billable(product, terms, at)?;
+    check_usage(product, usage, period)?;
+    let plan = product.plan(&now.plan).ok_or(Error::BadPeriod)?;
+    let zone = TimeZone::get(&terms.zone).map_err(|_| Error::UnknownZone(terms.zone.clone()))?;
+    let rater = Rater { product, plan, terms, zone, period, at, usage };
+    let mut lines = Vec::new();
+    for charge in &plan.charges {
+        lines.extend(rater.charge(charge, Part::Plan)?);
+    }
+    for (extras, part) in [(&product.add_ons, Part::AddOns), (&product.services, Part::Services)] {
+        for extra in extras.iter().filter(|extra| extra.fits(&plan.id)) {
+            lines.extend(rater.charge(&extra.charge, part)?);
+        }
+    }
+    for limit in &now.limits {
+        lines.extend(rater.overage(limit)?);
+    }
+    if let Some(commitment) = &plan.commitment {
+        lines.extend(rater.commitment(commitment, &lines)?);
+    }
+    let total = Money::sum(lines.iter().map(|line| line.amount), product.currency)?;
+    Ok(Bill { period, lines, total })
+}
+
+fn check_usage(product: &Product, usage: &Usage, period: Period) -> Result<(), Error> {
+    for (list, bounded) in [(&usage.meters, true), (&usage.year, false)] {
+        for (index, meter) in list.iter().enumerate() {
+            let id = &meter.meter;
+            let twice = list.iter().take(index).any(|earlier| earlier.meter == *id);
+            if twice || product.meter(id).is_none() {
+                return Err(Error::UnknownMeter(id.clone()));
+            }
+            if meter.windows.len() > WINDOWS_MAX {
+                return Err(Error::TooManyWindows(id.clone()));
+            }
+            if meter.windows.iter().any(|window| window.quantity < Decimal::ZERO) {
+                return Err(Error::Negative(id.clone()));
+            }
+            let outside = meter.windows.iter().find(|window| !period.contains(window.start));
+            if let (true, Some(window)) = (bounded, outside) {
+                return Err(Error::WindowOutside { meter: id.clone(), start: window.start });
+            }
+            let mut starts = BTreeSet::new();
+            if let Some(window) = meter.windows.iter().find(|window| !starts.insert(window.start)) {
+                return Err(Error::WindowTwice { meter: id.clone(), start: window.start });
+            }
+        }
+    }
+    Ok(())
 }

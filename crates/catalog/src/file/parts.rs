@@ -1,0 +1,185 @@
+//! What plans are made of: meters, allocations, features, values, support.
+
+use rust_decimal::Decimal;
+
+use super::{
+    build::{Ids, singular, titled},
+    node::{Entry, Node, Value as Found},
+    report::{Report, suggest},
+};
+use crate::{
+    meter::{Aggregation, Allocation, Meter},
+    model::{Feature, OnCall, Setting, Support, Value, ValueKind, ValueType},
+};
+
+pub(super) fn entries<'a>(root: &'a Node, table: &str) -> &'a [Entry] {
+    root.get(table).map(Node::entries).unwrap_or_default()
+}
+
+pub(super) fn name(entry: &Entry) -> String {
+    let plain = entry.node.text().map(str::to_owned);
+    plain.or_else(|| entry.node.text_of("name")).unwrap_or_else(|| titled(&entry.key))
+}
+
+pub(super) fn meters(report: &mut Report<'_>, root: &Node) -> Vec<Meter> {
+    let meter = |entry: &Entry| {
+        let node = &entry.node;
+        Meter {
+            id: entry.key.clone(),
+            name: name(entry),
+            event_type: node.text_of("type").unwrap_or_default(),
+            aggregation: aggregation(report, entry),
+            unit: node.text_of("unit").unwrap_or_else(|| singular(&entry.key)),
+            divide_by: Decimal::from(divisor(report, node)),
+            reported_as: node.text_of("reported_as"),
+        }
+    };
+    entries(root, "meters").iter().map(meter).collect()
+}
+
+fn divisor(report: &mut Report<'_>, node: &Node) -> u64 {
+    match node.whole_of("divide_by") {
+        Some(0) => {
+            let span = node.get("divide_by").map_or(0..0, |node| node.span.clone());
+            report.error(&span, "nothing can be divided by 0", None);
+            1
+        }
+        Some(divisor) => divisor,
+        None => 1,
+    }
+}
+
+fn aggregation(report: &mut Report<'_>, entry: &Entry) -> Aggregation {
+    const WORDS: [&str; 6] = ["count", "sum", "max", "last", "unique", "time_weighted"];
+    let given: Vec<&Entry> =
+        entry.node.entries().iter().filter(|entry| WORDS.contains(&entry.key.as_str())).collect();
+    let hint =
+        || "give one of count = true, sum, max, last, unique, time_weighted = \"field\"".to_owned();
+    let Some(first) = given.first() else {
+        report.error(
+            &entry.key_span,
+            format!("meter `{}` does not say how it is counted", entry.key),
+            hint(),
+        );
+        return Aggregation::Count;
+    };
+    if let Some(second) = given.get(1) {
+        report.error(
+            &second.key_span,
+            format!("meter `{}` is counted in two ways", entry.key),
+            hint(),
+        );
+    }
+    if matches!(first.node.value, Found::Flag(false)) {
+        report.error(&first.node.span, "write `count = true`, or name another way", hint());
+    }
+    let field = first.node.text().unwrap_or_default().to_owned();
+    match first.key.as_str() {
+        "sum" => Aggregation::Sum { field },
+        "max" => Aggregation::Max { field },
+        "last" => Aggregation::Last { field },
+        "unique" => Aggregation::Unique { field },
+        "time_weighted" => Aggregation::TimeWeighted { field },
+        _ => Aggregation::Count,
+    }
+}
+
+pub(super) fn allocations(root: &Node) -> Vec<Allocation> {
+    let allocation = |entry: &Entry| Allocation {
+        id: entry.key.clone(),
+        name: name(entry),
+        one: entry.node.text_of("one").unwrap_or_else(|| singular(&entry.key)),
+    };
+    entries(root, "allocations").iter().map(allocation).collect()
+}
+
+pub(super) fn features(report: &mut Report<'_>, ids: &Ids<'_>) -> Vec<Feature> {
+    let feature = |entry: &Entry| {
+        let missing = entry.node.get("missing");
+        let status = missing.and_then(Node::whole).unwrap_or(403);
+        if let Some(node) = missing
+            && ![402, 403].contains(&status)
+        {
+            let hint = "402: can be bought; 403: not in this tier".to_owned();
+            report.error(&node.span, format!("a missing feature cannot answer {status}"), hint);
+        }
+        Feature {
+            id: entry.key.clone(),
+            name: name(entry),
+            missing: if status == 402 { 402 } else { 403 },
+            modes: ids.refer_all(report, &entry.node, "modes", "modes"),
+        }
+    };
+    entries(ids.root, "features").iter().map(feature).collect()
+}
+
+pub(super) fn values(root: &Node) -> Vec<ValueKind> {
+    let value = |entry: &Entry| ValueKind {
+        id: entry.key.clone(),
+        name: name(entry),
+        kind: match entry.node.get("type").and_then(Node::text) {
+            Some("number") => ValueType::Number,
+            Some("list") => ValueType::List,
+            _ => ValueType::Text,
+        },
+    };
+    entries(root, "values").iter().map(value).collect()
+}
+
+/// The settings under `key`, each held against its kind of value.
+pub(super) fn settings(
+    report: &mut Report<'_>,
+    ids: &Ids<'_>,
+    node: &Node,
+    key: &str,
+) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    for Entry { key: id, key_span, node } in entries(node, key) {
+        let Some(kind) = ids.root.get("values").and_then(|values| values.get(id)) else {
+            let hint = suggest(id, ids.of("values"));
+            report.error(key_span, format!("there is no value `{id}`"), hint);
+            continue;
+        };
+        let value = match (&node.value, kind.get("type").and_then(Node::text)) {
+            (Found::Text(text), Some("text")) => Value::Text(text.clone()),
+            (Found::Whole(number), Some("number")) => Value::Number(*number),
+            (Found::List(list), Some("list")) => {
+                Value::List(list.iter().filter_map(Node::text).map(str::to_owned).collect())
+            }
+            (_, Some(wanted)) => {
+                report.error(
+                    &node.span,
+                    format!("`{id}` is {}, expected a {wanted}", node.kind()),
+                    None,
+                );
+                continue;
+            }
+            _ => continue,
+        };
+        settings.push(Setting { id: id.clone(), value });
+    }
+    settings
+}
+
+pub(super) fn support(root: &Node) -> Vec<Support> {
+    let level = |entry: &Entry| {
+        let node = &entry.node;
+        Support {
+            id: entry.key.clone(),
+            name: name(entry),
+            response: node.read("response"),
+            resolution: node.read("resolution"),
+            resolution_severity_1: node.read("resolution_severity_1"),
+            channels: node.texts("channels"),
+            hours: node.text_of("hours"),
+            on_call: match node.get("on_call").and_then(Node::text) {
+                Some("24/7") => OnCall::Always,
+                Some("severity 1") => OnCall::Severity1,
+                _ => OnCall::No,
+            },
+            updates: node.text_of("updates"),
+            includes: node.texts("includes"),
+        }
+    };
+    entries(root, "support").iter().map(level).collect()
+}

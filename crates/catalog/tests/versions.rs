@@ -1,0 +1,71 @@
+//! Plans side by side, and what a new version may change.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use tenure_catalog::{ProductFile, changes, show};
+
+#[test]
+fn plans_stand_side_by_side() {
+    let text: String = ["kg-rca", "incidentfox", "meeting-minutes"]
+        .map(|name| show(&common::product(name), 110))
+        .join("\n");
+    insta::assert_snapshot!(text);
+}
+
+/// kg-rca, and kg-rca with one text replaced by another.
+fn edited(edits: &[(&str, &str)]) -> (tenure_catalog::Product, tenure_catalog::Product) {
+    let mut text = common::FILES[3].1.to_owned();
+    for (from, to) in edits {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    let new =
+        ProductFile::parse(&text, "kg-rca").unwrap_or_else(|e| panic!("{}", common::drawn(&e)));
+    (common::product("kg-rca"), new)
+}
+
+#[test]
+fn a_new_version_says_what_it_changes() {
+    let (old, new) = edited(&[
+        ("price = { month = \"99\" }", "price = { month = \"129\" }"),
+        ("included = 1_000_000, per = \"day\"", "included = 2_000_000, per = \"day\""),
+        (
+            "rate = \"10000/minute\"\nfeatures = [\"dashboard\"]",
+            "rate = \"20000/minute\"\nfeatures = [\"dashboard\", \"sso\"]\ntrial = \"14d\"",
+        ),
+        (
+            "[plans.enterprise]\n",
+            "[plans.team]\nname = \"Team\"\nmodels = [\"managed\"]\nprice = { month = \"250\" }\n\n[plans.enterprise]\n",
+        ),
+        ("ready_in = \"30m\"", "ready_in = \"20m\""),
+    ]);
+    let said: Vec<String> = changes(&old, &new)
+        .unwrap()
+        .into_iter()
+        .map(|c| format!("{}: {}", c.subject, c.text))
+        .collect();
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn a_version_without_changes_says_nothing() {
+    for (name, _) in common::FILES {
+        assert_eq!(changes(&common::product(name), &common::product(name)).unwrap(), []);
+    }
+}
+
+#[test]
+fn a_meter_is_never_redefined_or_dropped() {
+    let (old, new) = edited(&[
+        ("type = \"event.ingested\", count = true", "type = \"event.seen\", sum = \"count\""),
+        ("queries   = { name", "questions = { name"),
+        ("queries   = { included = 100,", "questions = { included = 100,"),
+        ("queries   = { included = 1_000,", "questions = { included = 1_000,"),
+        ("queries   = { included = 10_000,", "questions = { included = 10_000,"),
+        ("queries   = \"unlimited\"", "questions = \"unlimited\""),
+    ]);
+    let refused = changes(&old, &new).unwrap_err();
+    let said: Vec<String> = refused.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(said.join("\n\n"));
+}
