@@ -310,7 +310,8 @@ pub async fn move_to_plan(
             item.to = Some(call.now.max(item.from));
         }
     }
-    let terms = terms(&mut tx, &after, &crate::tenants::db::read(&mut tx).await?).await?;
+    let of = tenants::db::read(&mut tx).await?;
+    let terms = terms(&mut tx, &after, &of).await?;
     resolve(&newest.product, &terms, call.now).map_err(not_resolved)?;
     db::update(&mut tx, &after).await?;
     db::update_item_ends(&mut tx, &after.items).await?;

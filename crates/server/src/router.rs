@@ -1,0 +1,156 @@
+//! Every mount, in one place.
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderValue, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use tenure_core::RequestId;
+use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    App, health, http::Problem, identity, installation, products, subscriptions,
+    tenants, trail,
+};
+
+/// Largest body of any operation, in bytes; most have a smaller limit.
+pub const REQUEST_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tenure",
+        description = "One product definition, sold as managed SaaS, on the customer's infrastructure, \
+                       self-hosted and air-gapped.\n\nErrors are RFC 9457 problem details. Operations that \
+                       make something accept an `Idempotency-Key`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    modifiers(&Credentials),
+    security(("bearer" = []))
+)]
+struct Document;
+
+struct Credentials;
+
+impl Modify for Credentials {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A vendor credential (`tenv_...`) or a tenant's API key."))
+            .build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let header = ApiKey::Header(ApiKeyValue::new("X-API-Key"));
+        components.add_security_scheme("apiKey", SecurityScheme::ApiKey(header));
+    }
+}
+
+/// The JSON API with its description.
+fn api() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        // Health
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        // Installation and credentials
+        .routes(routes!(installation::api::read, installation::api::advance))
+        .routes(routes!(identity::api::list, identity::api::create))
+        .routes(routes!(identity::api::revoke))
+        // Products and sellers
+        .routes(routes!(products::api::list, products::api::load))
+        .routes(routes!(products::api::show))
+        .routes(routes!(products::api::versions))
+        .routes(routes!(products::api::source))
+        .routes(routes!(products::api::jwks))
+        .routes(routes!(products::api::sellers, products::api::create_seller))
+        .routes(routes!(products::api::update_seller))
+        // Tenants
+        .routes(routes!(tenants::api::create_client))
+        .routes(routes!(tenants::api::list, tenants::api::create))
+        .routes(routes!(tenants::api::show, tenants::api::update))
+        .routes(routes!(tenants::api::suspend))
+        .routes(routes!(tenants::api::resume))
+        .routes(routes!(tenants::api::cancel))
+        .routes(routes!(tenants::api::settings, tenants::api::replace_settings))
+        .routes(routes!(tenants::api::units, tenants::api::create_unit))
+        .routes(routes!(tenants::api::update_unit, tenants::api::delete_unit))
+        .routes(routes!(tenants::api::accounts, tenants::api::create_account))
+        .routes(routes!(tenants::api::update_account))
+        .routes(routes!(tenants::api::own))
+        // Subscriptions, contracts, entitlements, API keys
+        .routes(routes!(subscriptions::api::list, subscriptions::api::create))
+        .routes(routes!(subscriptions::api::show))
+        .routes(routes!(subscriptions::api::activate))
+        .routes(routes!(subscriptions::api::past_due))
+        .routes(routes!(subscriptions::api::suspend))
+        .routes(routes!(subscriptions::api::cancel))
+        .routes(routes!(subscriptions::api::move_plan))
+        .routes(routes!(subscriptions::api::set_item))
+        .routes(routes!(subscriptions::api::contracts, subscriptions::api::create_contract))
+        .routes(routes!(subscriptions::api::end_contract))
+        .routes(routes!(subscriptions::api::show_entitlements))
+        .routes(routes!(subscriptions::api::own_entitlements))
+        .routes(routes!(subscriptions::keys_api::list, subscriptions::keys_api::create))
+        .routes(routes!(subscriptions::keys_api::rotate))
+        .routes(routes!(subscriptions::keys_api::revoke))
+        // Audit
+        .routes(routes!(trail::api::vendor))
+        .routes(routes!(trail::api::verify_vendor))
+        .routes(routes!(trail::api::tenant))
+        .routes(routes!(trail::api::verify_tenant))
+}
+
+/// The description of the API (OpenAPI 3.1).
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    api().into_openapi()
+}
+
+/// Everything the server answers.
+pub fn router(app: App) -> Router {
+    let (api, document) = api().split_for_parts();
+    let text: axum::body::Bytes = document.to_pretty_json().unwrap_or_default().into();
+    let document = move || async move { ([(header::CONTENT_TYPE, "application/json")], text) };
+    api.route("/openapi.json", axum::routing::get(document))
+        .fallback(|| async { Problem::not_found("operation") })
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(|_| Problem::internal("a handler panicked").into_response()))
+        .layer(RequestBodyLimitLayer::new(REQUEST_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(app.clone(), finish))
+        .with_state(app)
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(
+        axum::http::StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        "This operation has another method",
+        "See /openapi.json for the methods of each path.",
+    )
+}
+
+/// Gives every request an id, counts it, and writes the id into problems.
+async fn finish(State(app): State<App>, request: Request, next: Next) -> Response {
+    let id = RequestId::new(app.now());
+    let mut response = next.run(request).await;
+    app.metrics()
+        .requests
+        .get_or_create(&health::StatusClass { class: response.status().as_u16() / 100 })
+        .inc();
+    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
+        problem.instance = Some(id.to_string());
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = axum::body::Body::from(body);
+    }
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}

@@ -1,0 +1,102 @@
+//! The resolved answer to "what may this subscription do", and its cache.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tenure_catalog::{Terms, resolve};
+use tenure_core::{SubscriptionId, SubscriptionStatus, TenantId, TenantStatus};
+use tenure_license::Digest;
+
+use super::{Subscription, db, not_resolved, terms};
+use crate::{App, app::Resolved, http::Problem, products, products::Catalog, tenants};
+
+/// A subscription with everything that its prices and entitlements depend on.
+pub(crate) struct Situation {
+    pub(crate) tenant: tenants::Tenant,
+    pub(crate) subscription: Subscription,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) terms: Terms,
+}
+
+/// Reads the situation of a subscription.
+pub(crate) async fn situation(
+    app: &App,
+    tenant: TenantId,
+    id: SubscriptionId,
+) -> Result<Situation, Problem> {
+    let mut tx = app.db().tenant(tenant).await?;
+    let subscription =
+        db::find(&mut tx, id).await?.ok_or_else(|| Problem::not_found("subscription"))?;
+    let of = tenants::db::read(&mut tx).await?;
+    let terms = terms(&mut tx, &subscription, &of).await?;
+    tx.commit().await?;
+    let catalog = products::catalog(app, subscription.catalog_version_id).await?;
+    let tenant = of.ok_or_else(|| Problem::not_found("tenant"))?;
+    Ok(Situation { tenant, subscription, catalog, terms })
+}
+
+/// What a subscription may do now. Served from memory while nothing changed.
+pub async fn read(
+    app: &App,
+    tenant: TenantId,
+    id: SubscriptionId,
+) -> Result<Arc<Resolved>, Problem> {
+    let now = app.now();
+    let key = (tenant, id);
+    if let Some(resolved) = app.entitlements_cache().get(&key)
+        && resolved.holds_until.is_none_or(|until| now < until)
+    {
+        return Ok(resolved);
+    }
+    let ticket = app.entitlements_cache().ticket();
+    let situation = situation(app, tenant, id).await?;
+    let entitlements =
+        resolve(&situation.catalog.product, &situation.terms, now).map_err(not_resolved)?;
+    let body = serde_json::to_vec(&entitlements).map_err(Problem::internal)?;
+    let resolved = Arc::new(Resolved {
+        etag: format!("\"{}\"", &Digest::sha256(&body).to_string()[..24]),
+        body: body.into(),
+        holds_until: next_change(&situation.terms, now),
+        entitlements,
+    });
+    app.entitlements_cache().put(ticket, key, resolved.clone());
+    Ok(resolved)
+}
+
+/// Refuses access that was withheld: a suspended or ended tenant or subscription.
+pub(crate) async fn require_access(
+    app: &App,
+    tenant: TenantId,
+    id: SubscriptionId,
+) -> Result<(), Problem> {
+    let situation = situation(app, tenant, id).await?;
+    let open = situation.tenant.status == TenantStatus::Active
+        && !matches!(
+            situation.subscription.status,
+            SubscriptionStatus::Suspended | SubscriptionStatus::Cancelled
+        );
+    if open {
+        return Ok(());
+    }
+    Err(Problem::forbidden(format!(
+        "Access is withheld: the tenant is {}, the subscription {}. Contact {}.",
+        situation.tenant.status,
+        situation.subscription.status,
+        situation.catalog.product.sales_contact
+    )))
+}
+
+/// The next moment at which a date in the terms changes something.
+fn next_change(terms: &Terms, now: Timestamp) -> Option<Timestamp> {
+    let items = terms.items.iter().flat_map(|item| [Some(item.from), item.to]);
+    let contracts = terms.contracts.iter().flat_map(|contract| {
+        let prices = contract.prices.iter().map(|entry| entry.when);
+        let limits = contract.limits.iter().map(|entry| entry.when);
+        let features = contract.features.iter().map(|entry| entry.when);
+        let values = contract.values.iter().map(|entry| entry.when);
+        let rates = contract.rates.iter().map(|entry| entry.when);
+        prices.chain(limits).chain(features).chain(values).chain(rates)
+    });
+    let dates = contracts.flat_map(|when| [Some(when.from), when.to]);
+    items.chain(dates).chain([terms.end]).flatten().filter(|at| *at > now).min()
+}

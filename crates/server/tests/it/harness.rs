@@ -1,0 +1,239 @@
+//! A server of a test's own, and a client that reads like the test's sentence.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use jiff::Timestamp;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tenure_core::ManualClock;
+use tenure_server::{
+    Config, MIGRATOR, Server,
+    vault::{Key, Vault},
+};
+use tenure_testkit::TestDatabase;
+
+/// The vendor credential of every test server.
+pub const ADMIN: &str = "tenv_test_admin";
+/// When test clocks begin.
+pub const EPOCH: &str = "2026-03-01T00:00:00Z";
+
+/// A product with one of everything, for tests that are not about a real one.
+pub const WIDGET: &str = r#"
+[product]
+id = "widget"
+name = "Widget"
+sales_contact = "sales@widget.example"
+api_key_prefix = "wg"
+
+[models.managed]
+isolation = "shared_tables"
+responsibility = { software = "vendor", infrastructure = "vendor", security = "vendor", compliance = "vendor", support = "vendor" }
+
+[meters]
+events = { type = "event.ingested", count = true }
+
+[allocations]
+seats = { name = "Seats", one = "seat" }
+
+[features]
+sso = { name = "Single sign-on", missing = 403 }
+
+[plans.starter]
+name = "Starter"
+models = ["managed"]
+price = { month = "10" }
+limits = { events = { included = 1_000, per = "day", over = "block" } }
+
+[plans.pro]
+name = "Pro"
+models = ["managed"]
+features = ["sso"]
+price = { month = "99" }
+limits = { events = { included = 100_000, per = "day", over = { price = "0.05", each = 1_000 } } }
+"#;
+
+/// A running server.
+pub struct TestServer {
+    server: Option<Server>,
+    /// Moves only when the test says so.
+    pub clock: Arc<ManualClock>,
+    /// Its database.
+    pub database: TestDatabase,
+    address: SocketAddr,
+    http: reqwest::Client,
+}
+
+/// What a server answered.
+pub struct Answer {
+    /// The status code.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// The body, if it was JSON.
+    pub json: Value,
+    /// The body as text.
+    pub text: String,
+}
+
+impl Answer {
+    /// The JSON, when the status is the expected one.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self.json
+    }
+
+    /// A header as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+fn vault() -> Vault {
+    Vault::new(&Key::from_slice(&[7; 32]).unwrap())
+}
+
+impl TestServer {
+    /// A server on a database of its own, without products.
+    pub async fn empty() -> Self {
+        Self::on(TestDatabase::create(&MIGRATOR).await, Config::default()).await
+    }
+
+    /// A server with the product [`WIDGET`].
+    pub async fn start() -> Self {
+        let test = Self::empty().await;
+        test.load(WIDGET).await;
+        test
+    }
+
+    /// A server with the five real products.
+    pub async fn with_products() -> Self {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../products").into();
+        let config = Config { products_dir: Some(dir), ..Config::default() };
+        Self::on(TestDatabase::create(&MIGRATOR).await, config).await
+    }
+
+    /// A server on that database: a second one, or with other settings.
+    pub async fn on(database: TestDatabase, config: Config) -> Self {
+        let clock = Arc::new(ManualClock::new(EPOCH.parse().unwrap()));
+        let config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            admin_token: Some(ADMIN.to_owned()),
+            ..config
+        };
+        let settings = tenure_tenancy::DbSettings {
+            secret: vault().roles().clone(),
+            ..database.settings.clone()
+        };
+        let started = Server::start_with_clock(config, settings, vault(), clock.clone())
+            .await
+            .expect("the test server starts");
+        let address = started.server.address();
+        let test = Self {
+            server: Some(started.server),
+            clock,
+            database,
+            address,
+            http: reqwest::Client::new(),
+        };
+        test.ready().await;
+        test
+    }
+
+    /// Waits, without sleeping longer than needed, until the server says it is ready.
+    async fn ready(&self) {
+        for _ in 0..1_000 {
+            if self.get("", "/readyz").await.status == StatusCode::OK {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("the test server did not become ready");
+    }
+
+    /// The server's state, for looking behind the API.
+    pub fn app(&self) -> &tenure_server::App {
+        self.server.as_ref().expect("the server runs").app()
+    }
+
+    /// The address of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// A request under construction, with a credential unless it is empty.
+    pub fn request(&self, method: Method, token: &str, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, self.url(path));
+        if token.is_empty() { request } else { request.bearer_auth(token) }
+    }
+
+    /// Sends a request.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.expect("the test server answers");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.expect("a whole body");
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status, headers, json, text }
+    }
+
+    /// `GET`.
+    pub async fn get(&self, token: &str, path: &str) -> Answer {
+        self.send(self.request(Method::GET, token, path)).await
+    }
+
+    /// `POST` with a JSON body.
+    pub async fn post(&self, token: &str, path: &str, body: Value) -> Answer {
+        self.send(self.request(Method::POST, token, path).json(&body)).await
+    }
+
+    /// `PUT` with a JSON body.
+    pub async fn put(&self, token: &str, path: &str, body: Value) -> Answer {
+        self.send(self.request(Method::PUT, token, path).json(&body)).await
+    }
+
+    /// `PATCH` with a JSON body.
+    pub async fn patch(&self, token: &str, path: &str, body: Value) -> Answer {
+        self.send(self.request(Method::PATCH, token, path).json(&body)).await
+    }
+
+    /// `DELETE`.
+    pub async fn delete(&self, token: &str, path: &str) -> Answer {
+        self.send(self.request(Method::DELETE, token, path)).await
+    }
+
+    /// Loads a product file.
+    pub async fn load(&self, source: &str) -> Answer {
+        let request = self
+            .request(Method::POST, ADMIN, "/api/v1/admin/products")
+            .header("content-type", "application/toml")
+            .body(source.to_owned());
+        let answer = self.send(request).await;
+        assert!(answer.status.is_success(), "{}", answer.text);
+        answer
+    }
+
+    /// A client that is ready: its id and API key.
+    pub async fn client(&self, name: &str, plan: &str) -> (String, String) {
+        let body = json!({ "name": name, "plan": plan });
+        let made = self.post(ADMIN, "/admin/clients", body).await.expect(201);
+        let text = |field: &str| made[field].as_str().unwrap().to_owned();
+        (text("client_id"), text("api_key"))
+    }
+
+    /// Moves the clock forward.
+    pub fn advance_to(&self, to: &str) {
+        let to: Timestamp = to.parse().unwrap();
+        assert!(self.clock.advance_to(to), "test clocks only move forward");
+    }
+
+    /// Stops the server and gives its database back, for another start.
+    pub async fn stop(mut self) -> TestDatabase {
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+        TestDatabase {
+            settings: self.database.settings.clone(),
+            admin_url: self.database.admin_url.clone(),
+        }
+    }
+}
