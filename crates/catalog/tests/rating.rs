@@ -151,6 +151,25 @@ proptest! {
     }
 
     #[test]
+    fn the_largest_numbers_are_rated_or_refused_and_never_panic(
+        quantities in prop::array::uniform3(0i64..1_000_000_000_000_000),
+        used in prop::num::i64::ANY, scale in 0u32..28,
+    ) {
+        let product = one_plan(
+            "price = { month = \"999999999999.999999999999\", per = \"seats\", at_least = 7 }\nlimits = { seats = 5 }",
+            "[plans.p.charges.e]\nmeter = \"events\"\nprice = \"999999999999\"\neach = 7\nrounding = \"up\"\n\
+             [addons.more]\nname = \"More\"\nprice = { once = \"5\", unit = \"piece\" }\nraises = { seats = 999_999_999_999_999 }");
+        let quantity = |index: usize| tenure_core::Quantity::new(Decimal::from(quantities[index])).unwrap();
+        let mut terms = terms("p", Model::Managed)
+            .with_item("base", quantity(0))
+            .with_item("more", quantity(1));
+        terms.items.push(Item { charge: "base".into(), quantity: quantity(2), from: day(13), to: None });
+        let usage = Usage::default().with("events", day(1), Decimal::new(used, scale));
+        let _ = tenure_catalog::resolve(&product, &terms, day(20));
+        let _ = estimate(&product, &terms, month("2026-05"), &usage);
+    }
+
+    #[test]
     fn every_window_is_billed_in_exactly_one_period(
         start in 1_700_000_000i64..1_800_000_000, months in 1i32..14, pick in 0usize..4, daily: bool,
     ) {
