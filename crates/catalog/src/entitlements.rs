@@ -314,20 +314,23 @@ fn limit(
     if stated.is_none() && bought.is_none() && negotiated.is_none() {
         return Ok(None);
     }
-    let raised: Decimal = held
-        .iter()
-        .flat_map(|(extra, many)| extra.raises.iter().map(move |raise| (raise, many)))
-        .filter(|(raise, _)| raise.limit == id)
-        .map(|(raise, many)| raise.by.value() * many)
-        .sum();
+    let too_large = || Error::TooLarge(id.to_owned());
+    let mut raised = Decimal::ZERO;
+    for (extra, many) in held {
+        for raise in extra.raises.iter().filter(|raise| raise.limit == id) {
+            let more = raise.by.value().checked_mul(*many).ok_or_else(too_large)?;
+            raised = raised.checked_add(more).ok_or_else(too_large)?;
+        }
+    }
     // Sold by number and not mentioned under limits: what was bought, no more.
     let start = stated.map_or(Some(Quantity::ZERO), |limit| limit.included);
     let included = match (negotiated, start) {
         (Some(entry), _) => entry.included,
         (None, None) => None,
         (None, Some(start)) => {
-            let total = start.value() + bought.unwrap_or_default() + raised;
-            Some(Quantity::new(total).map_err(|_| Error::TooLarge(id.to_owned()))?)
+            let bought = start.value().checked_add(bought.unwrap_or_default());
+            let total = bought.and_then(|sum| sum.checked_add(raised)).ok_or_else(too_large)?;
+            Some(Quantity::new(total).map_err(|_| too_large())?)
         }
     };
     let over = stated.map_or(Over::Block, |limit| limit.over.clone());

@@ -21,6 +21,7 @@ pub mod model;
 pub mod plan;
 pub mod price;
 pub mod rating;
+mod reference;
 mod schema;
 mod show;
 
@@ -34,6 +35,7 @@ pub use meter::{Aggregation, Allocation, Meter};
 pub use model::Product;
 pub use plan::{AddOn, Charge, Discount, Limit, Over, Per, Plan};
 pub use price::Amount;
-pub use rating::{Bill, Line, Usage, estimate};
+pub use rating::{Bill, Line, Usage, estimate, windows};
+pub use reference::key_reference;
 pub use schema::json_schema;
 pub use show::show;

@@ -350,3 +350,22 @@ fn an_enterprise_trues_up_when_its_year_ends() {
     assert_eq!(bill.lines[1].arithmetic, "over on 2 of 3 months: 120 x $0.50 = $60.00");
     assert_eq!(bill.total.display(), "$210,060.00");
 }
+
+#[test]
+fn minutes_discounts_multiply_in_the_listed_order() {
+    let p = product("meeting-minutes");
+    let listed: Vec<String> =
+        p.discounts.iter().map(|d| format!("{} {}", d.id, d.percent)).collect();
+    assert_eq!(listed, ["two-years 10", "three-years 15", "nonprofit 50", "early-adopter 20"]);
+    let mut terms = terms("pro", Model::Managed).with_item("base", qty("10"));
+    terms.term_years = 3;
+    terms.customer_class = Some("education".into());
+    terms.customer_number = Some(10);
+    assert_eq!(
+        bill(&p, &terms, "2026-05").lines[0].arithmetic,
+        "10 users x $12.00, less 15% (Three years), less 50% (Non-profit and education), \
+         less 20% (Early adopter) = $40.80"
+    );
+    terms.customer_number = Some(11);
+    assert_eq!(bill(&p, &terms, "2026-05").total.display(), "$51.00");
+}

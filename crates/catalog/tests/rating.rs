@@ -4,10 +4,11 @@
 mod common;
 
 use common::{at, dec, month, qty, terms};
-use jiff::{Span, Timestamp};
+use jiff::{Span, Timestamp, tz::TimeZone};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
-use tenure_catalog::{Item, Model, Product, ProductFile, Usage, estimate};
+use tenure_catalog::{Item, Model, Per, Product, ProductFile, Usage, estimate, windows};
+use tenure_core::{Interval, Period, period::billing_period};
 
 /// A product with one plan; `body` goes under `[plans.p]`, `rest` after it.
 fn one_plan(body: &str, rest: &str) -> Product {
@@ -150,6 +151,56 @@ proptest! {
     }
 
     #[test]
+    fn the_largest_numbers_are_rated_or_refused_and_never_panic(
+        quantities in prop::array::uniform3(0i64..1_000_000_000_000_000),
+        used in prop::num::i64::ANY, scale in 0u32..28,
+    ) {
+        let product = one_plan(
+            "price = { month = \"999999999999.999999999999\", per = \"seats\", at_least = 7 }\nlimits = { seats = 5 }",
+            "[plans.p.charges.e]\nmeter = \"events\"\nprice = \"999999999999\"\neach = 7\nrounding = \"up\"\n\
+             [addons.more]\nname = \"More\"\nprice = { once = \"5\", unit = \"piece\" }\nraises = { seats = 999_999_999_999_999 }");
+        let quantity = |index: usize| tenure_core::Quantity::new(Decimal::from(quantities[index])).unwrap();
+        let mut terms = terms("p", Model::Managed)
+            .with_item("base", quantity(0))
+            .with_item("more", quantity(1));
+        terms.items.push(Item { charge: "base".into(), quantity: quantity(2), from: day(13), to: None });
+        let usage = Usage::default().with("events", day(1), Decimal::new(used, scale));
+        let _ = tenure_catalog::resolve(&product, &terms, day(20));
+        let _ = estimate(&product, &terms, month("2026-05"), &usage);
+    }
+
+    #[test]
+    fn every_window_is_billed_in_exactly_one_period(
+        start in 1_700_000_000i64..1_800_000_000, months in 1i32..14, pick in 0usize..4, daily: bool,
+    ) {
+        let per = if daily { Per::Day } else { Per::Month };
+        let mut terms = terms("p", Model::Managed);
+        terms.zone = ["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/New_York"][pick].into();
+        terms.start = Timestamp::from_second(start).unwrap();
+        let zone = TimeZone::get(&terms.zone).unwrap();
+        let period = |n| billing_period(terms.start, &zone, Interval::Month, n).unwrap();
+        let last = period(months - 1);
+        let mut ending = terms.clone();
+        ending.end = Some(last.end);
+        let billed: Vec<Period> =
+            (0..months).flat_map(|n| windows(&ending, period(n), per).unwrap()).collect();
+        prop_assert_eq!(billed[0].start, terms.start);
+        prop_assert_eq!(billed[billed.len() - 1].end, last.end);
+        for pair in billed.windows(2) {
+            prop_assert_eq!(pair[0].end, pair[1].start);
+        }
+        // What is listed is accepted.
+        let product = one_plan("price = { month = \"0\" }", &format!(
+            "[plans.p.limits]\nevents = {{ included = 1, per = \"{}\", over = {{ price = \"1\" }} }}", per.word()));
+        let period = period(months - 1);
+        let usage = windows(&ending, period, per).unwrap().into_iter()
+            .fold(Usage::default(), |usage, window| usage.with("events", window.start, dec("2")));
+        let count = usage.meters.first().map_or(0, |meter| meter.windows.len());
+        let bill = estimate(&product, &ending, period, &usage).unwrap();
+        prop_assert_eq!(bill.total.minor(), i64::try_from(count).unwrap() * 100);
+    }
+
+    #[test]
     fn the_order_of_windows_changes_nothing(
         days in prop::collection::vec(0u32..200, 1..31), seed: u64,
     ) {
@@ -224,4 +275,18 @@ fn the_longest_term_counts_alone() {
         terms.term_years = years;
         assert_eq!(common::bill(&product, &terms, "2026-05").total.display(), total, "{years}");
     }
+}
+
+#[test]
+fn seats_in_tiers_go_on_where_they_stopped() {
+    let product = one_plan(
+        "price = { per = \"seats\", every = \"month\", tiers = [{ up_to = 10, price = \"31\" }, { price = \"15.50\" }] }",
+        "",
+    );
+    let terms = terms("p", Model::Managed).with_item("base", qty("8"));
+    let mut more = terms.clone();
+    more.items.push(Item { charge: "base".into(), quantity: qty("4"), from: day(30), to: None });
+    assert_eq!(common::bill(&product, &terms, "2026-05").total.display(), "$248.00");
+    // One day of two at 31 and two at 15.50.
+    assert_eq!(common::bill(&product, &more, "2026-05").total.display(), "$251.00");
 }

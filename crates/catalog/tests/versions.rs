@@ -13,6 +13,18 @@ fn plans_stand_side_by_side() {
     insta::assert_snapshot!(text);
 }
 
+#[test]
+fn plans_fit_the_terminal() {
+    for (name, _) in common::FILES {
+        for width in [0, 40, 60, 80, 132, u16::MAX] {
+            let text = show(&common::product(name), width);
+            let table = text.lines().filter(|line| line.starts_with(['│', '┌']));
+            let widest = table.map(|line| line.chars().count()).max().unwrap_or_default();
+            assert!(widest <= usize::from(width.max(60)), "{name} at {width}: {widest}");
+        }
+    }
+}
+
 /// kg-rca, and kg-rca with one text replaced by another.
 fn edited(edits: &[(&str, &str)]) -> (tenure_catalog::Product, tenure_catalog::Product) {
     let mut text = common::FILES[3].1.to_owned();

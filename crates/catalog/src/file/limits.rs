@@ -59,23 +59,7 @@ fn limit(
             return None;
         }
     };
-    let sold = charges
-        .iter()
-        .any(|charge| matches!(&charge.basis, Basis::Held { allocation, .. } if allocation == id));
-    let amount = if node.entries().is_empty() { Some(node) } else { node.get("included") };
-    let included = match amount {
-        Some(number) => number.whole().map(charges::quantity),
-        None if sold => Some(Quantity::ZERO),
-        None => {
-            let hint = "write included = 100, or \"unlimited\"".to_owned();
-            report.error(
-                &entry.key_span,
-                format!("the limit on `{id}` does not say how much is included"),
-                hint,
-            );
-            None
-        }
-    };
+    let included = included(report, entry, charges);
     if let (LimitKind::Allocation, Some(per)) = (kind, node.get("per")) {
         report.error(
             &per.span,
@@ -106,6 +90,28 @@ fn limit(
     }
     let per = (kind == LimitKind::Meter).then(|| charges::per_of(node, "per"));
     Some(Limit { id: id.clone(), kind, included, per, over, warn_at: warn_at(report, node) })
+}
+
+/// How much is included; what is sold by number includes nothing else.
+fn included(report: &mut Report<'_>, entry: &Entry, charges: &[Charge]) -> Option<Quantity> {
+    let (id, node) = (&entry.key, &entry.node);
+    let sold = charges
+        .iter()
+        .any(|charge| matches!(&charge.basis, Basis::Held { allocation, .. } if allocation == id));
+    let amount = if node.entries().is_empty() { Some(node) } else { node.get("included") };
+    match amount {
+        Some(number) => number.whole().map(charges::quantity),
+        None if sold => Some(Quantity::ZERO),
+        None => {
+            let hint = "write included = 100, or \"unlimited\"".to_owned();
+            report.error(
+                &entry.key_span,
+                format!("the limit on `{id}` does not say how much is included"),
+                hint,
+            );
+            None
+        }
+    }
 }
 
 fn warn_at(report: &mut Report<'_>, node: &Node) -> Vec<u32> {

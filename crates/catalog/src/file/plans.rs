@@ -178,7 +178,10 @@ fn plan_charges(
 ) -> Vec<Charge> {
     let mut charges = Vec::new();
     if let Some(price) = entry.node.entry("price") {
-        let name = described(ids, &price.node, name);
+        let name = match counted(ids, &price.node) {
+            Some(noun) => format!("{name}: {}", noun.to_lowercase()),
+            None => name.to_owned(),
+        };
         charges.extend(charges::charge(report, ids, price, BASE, &name, stated));
     }
     for charge in entries(&entry.node, "charges") {
@@ -188,7 +191,7 @@ fn plan_charges(
                 format!("`{}` already names the price, an add-on or a service", charge.key);
             report.error(&charge.key_span, message, "give the charge another id".to_owned());
         }
-        let name = described(ids, &charge.node, &titled(&charge.key));
+        let name = counted(ids, &charge.node).unwrap_or_else(|| titled(&charge.key));
         charges.extend(charges::charge(report, ids, charge, &charge.key, &name, stated));
     }
     if charges.is_empty()
@@ -201,23 +204,13 @@ fn plan_charges(
     charges
 }
 
-/// A price by number is called after what is counted: `Pro, users`.
-fn described(ids: &Ids<'_>, node: &Node, fallback: &str) -> String {
+/// What a charge counts, for people: `Users`.
+fn counted(ids: &Ids<'_>, node: &Node) -> Option<String> {
     let table = if node.get("meter").is_some() { "meters" } else { "allocations" };
-    let of = node.get("meter").or_else(|| node.get("per")).and_then(Node::text);
-    let declared = of.and_then(|id| Some((id, ids.root.get(table)?.get(id)?)));
-    match declared {
-        Some((id, entry)) => {
-            let noun = entry.text().map(str::to_owned).or_else(|| entry.text_of("name"));
-            let noun = noun.unwrap_or_else(|| titled(id));
-            if fallback.eq_ignore_ascii_case(&noun) {
-                noun
-            } else {
-                format!("{fallback}: {}", noun.to_lowercase())
-            }
-        }
-        None => fallback.to_owned(),
-    }
+    let id = node.get("meter").or_else(|| node.get("per")).and_then(Node::text)?;
+    let entry = ids.root.get(table)?.get(id)?;
+    let name = entry.text().map(str::to_owned).or_else(|| entry.text_of("name"));
+    Some(name.unwrap_or_else(|| titled(id)))
 }
 
 fn values(report: &mut Report<'_>, ids: &Ids<'_>, chain: &[&Entry]) -> Vec<Setting> {

@@ -27,6 +27,8 @@ const INTERVALS_MAX: i32 = 1_000;
 pub(super) struct Due {
     pub(super) at: Timestamp,
     pub(super) quantity: Decimal,
+    /// How many of the interval are paid for before: tiers go on from there.
+    pub(super) after: Decimal,
     /// The part of the interval that it is held for.
     pub(super) part: Ratio,
 }
@@ -108,7 +110,7 @@ fn in_interval(charge: &Charge, terms: &Terms, instance: Period, period: Period)
         if period.contains(at) {
             let part =
                 Ratio { part: seconds(at, until), whole: seconds(instance.start, instance.end) };
-            all.push(Due { at, quantity: quantity - paid, part });
+            all.push(Due { at, quantity: quantity - paid, after: paid, part });
         }
         paid = quantity;
     }
@@ -117,7 +119,7 @@ fn in_interval(charge: &Charge, terms: &Terms, instance: Period, period: Period)
 
 /// A one-time charge is due when the terms start, or when its item does.
 fn once(charge: &Charge, terms: &Terms, period: Period) -> Vec<Due> {
-    let whole = |at, quantity| Due { at, quantity, part: Ratio::ONE };
+    let whole = |at, quantity| Due { at, quantity, after: Decimal::ZERO, part: Ratio::ONE };
     let items: Vec<_> = terms.items.iter().filter(|item| item.charge == charge.id).collect();
     if items.is_empty() {
         let at = terms.start;

@@ -9,7 +9,10 @@ mod exact;
 mod rater;
 mod reductions;
 mod used;
+mod windows;
 pub(crate) mod words;
+
+pub use self::windows::windows;
 
 use std::collections::BTreeSet;
 
@@ -23,7 +26,7 @@ use crate::{
     contract::{self, NeedsContract, Terms},
     entitlements,
     model::Product,
-    plan::Part,
+    plan::{Part, Per, Plan},
 };
 
 /// Most windows of one meter: 15 months of days with room to spare.
@@ -49,9 +52,9 @@ pub struct Usage {
 pub struct MeterUsage {
     /// Id of the meter.
     pub meter: String,
-    /// By the windows that [`crate::Plan::window`] asks for (one window for a
-    /// whole period). A window belongs to the period in which it starts, cut at
-    /// the subscription's start.
+    /// By the windows that [`windows`] lists for [`crate::Plan::window`] (one
+    /// for a whole period). A running window may be added to see where a bill
+    /// is heading.
     pub windows: Vec<Window>,
 }
 
@@ -180,9 +183,9 @@ pub fn estimate(
     let at = period.start.max(terms.start);
     let now = entitlements::resolve(product, terms, at)?;
     contract::billable(product, terms, at)?;
-    check_usage(product, usage, period)?;
     let plan = product.plan(&now.plan).ok_or(Error::BadPeriod)?;
-    let zone = TimeZone::get(&terms.zone).map_err(|_| Error::UnknownZone(terms.zone.clone()))?;
+    let zone = windows::zone(terms)?;
+    check_usage(product, plan, &zone, usage, period)?;
     let rater = Rater { product, plan, terms, zone, period, at, usage };
     let mut lines = Vec::new();
     for charge in &plan.charges {
@@ -203,7 +206,13 @@ pub fn estimate(
     Ok(Bill { period, lines, total })
 }
 
-fn check_usage(product: &Product, usage: &Usage, period: Period) -> Result<(), Error> {
+fn check_usage(
+    product: &Product,
+    plan: &Plan,
+    zone: &TimeZone,
+    usage: &Usage,
+    period: Period,
+) -> Result<(), Error> {
     for (list, bounded) in [(&usage.meters, true), (&usage.year, false)] {
         for (index, meter) in list.iter().enumerate() {
             let id = &meter.meter;
@@ -217,9 +226,15 @@ fn check_usage(product: &Product, usage: &Usage, period: Period) -> Result<(), E
             if meter.windows.iter().any(|window| window.quantity < Decimal::ZERO) {
                 return Err(Error::Negative(id.clone()));
             }
-            let outside = meter.windows.iter().find(|window| !period.contains(window.start));
-            if let (true, Some(window)) = (bounded, outside) {
-                return Err(Error::WindowOutside { meter: id.clone(), start: window.start });
+            for window in meter.windows.iter().filter(|_| bounded) {
+                // One that runs on past the period is a forecast, not refused.
+                let per = plan.window(id);
+                let whole = windows::whole(per, window.start, zone, period)?;
+                let early = per == Per::Period && window.start < period.start;
+                if early || whole.end <= period.start || window.start >= period.end {
+                    let start = window.start;
+                    return Err(Error::WindowOutside { meter: id.clone(), start });
+                }
             }
             let mut starts = BTreeSet::new();
             if let Some(window) = meter.windows.iter().find(|window| !starts.insert(window.start)) {

@@ -73,7 +73,7 @@ impl Rater<'_> {
         let negotiated = self.terms.negotiated(&charge.id, due.at).map(|price| price.amount);
         let (amount, words) = match negotiated {
             None if !charge.tiers.is_empty() => {
-                let rated = used::tiered(due.quantity, &charge.tiers, currency)?;
+                let rated = used::tiered(due.quantity, due.after, &charge.tiers, currency)?;
                 (rated.amount, rated.arithmetic)
             }
             _ => {

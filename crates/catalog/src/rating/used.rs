@@ -123,9 +123,17 @@ pub(super) fn graduated(usage: &MeterUsage, tiers: &[Tier], currency: Currency) 
     priced(&parts, tiers, quantity, currency)
 }
 
-/// The price of what is held, in graduated tiers.
-pub(super) fn tiered(quantity: Decimal, tiers: &[Tier], currency: Currency) -> Option<Rated> {
-    priced(&split(quantity, tiers), tiers, quantity, currency)
+/// The price of `quantity` more after `after`, in graduated tiers.
+pub(super) fn tiered(
+    quantity: Decimal,
+    after: Decimal,
+    tiers: &[Tier],
+    currency: Currency,
+) -> Option<Rated> {
+    let before = split(after, tiers);
+    let all = split(plus(after, quantity)?, tiers);
+    let parts: Vec<Decimal> = all.iter().zip(&before).map(|(all, before)| all - before).collect();
+    priced(&parts, tiers, quantity, currency)
 }
 
 /// How much of `quantity` lies in each tier.

@@ -1,0 +1,60 @@
+//! Which windows of usage an invoice period bills.
+//!
+//! A window belongs to the period in which it ENDS: only then is its total
+//! known. So a calendar month that two invoice periods share is billed once,
+//! with one allowance, by the later of them.
+
+use jiff::{Timestamp, tz::TimeZone};
+use tenure_core::{
+    Period,
+    period::{calendar_day, calendar_month},
+};
+
+use super::{Error, WINDOWS_MAX};
+use crate::{contract::Terms, plan::Per};
+
+/// The windows that the invoice of `period` bills, by time, cut at the start
+/// and the end of the terms. Their starts are those of [`super::Window`].
+///
+/// Fails when the zone is unknown, or the period has more than [`WINDOWS_MAX`]
+/// windows.
+pub fn windows(terms: &Terms, period: Period, per: Per) -> Result<Vec<Period>, Error> {
+    let zone = zone(terms)?;
+    let until = terms.end.map_or(period.end, |end| end.min(period.end));
+    let mut all = Vec::new();
+    let mut at = period.start.max(terms.start);
+    while at < until {
+        let window = whole(per, at, &zone, period)?;
+        let cut = Period {
+            start: window.start.max(terms.start),
+            end: terms.end.map_or(window.end, |end| end.min(window.end)),
+        };
+        if period.start < cut.end && cut.end <= period.end {
+            all.push(cut);
+        }
+        if all.len() > WINDOWS_MAX || window.end <= at {
+            return Err(Error::BadPeriod);
+        }
+        at = window.end;
+    }
+    Ok(all)
+}
+
+/// The window that contains `at`, not cut.
+pub(super) fn whole(
+    per: Per,
+    at: Timestamp,
+    zone: &TimeZone,
+    period: Period,
+) -> Result<Period, Error> {
+    match per {
+        Per::Day => calendar_day(at, zone).map_err(|_| Error::BadPeriod),
+        Per::Month => calendar_month(at, zone).map_err(|_| Error::BadPeriod),
+        Per::Period => Ok(period),
+    }
+}
+
+/// The tenant's zone.
+pub(super) fn zone(terms: &Terms) -> Result<TimeZone, Error> {
+    TimeZone::get(&terms.zone).map_err(|_| Error::UnknownZone(terms.zone.clone()))
+}
