@@ -16,8 +16,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    App, health, http::Problem, identity, installation, products, subscriptions,
-    tenants, trail,
+    App, health, http::Problem, identity, installation, products, subscriptions, tenants, trail,
 };
 
 /// Largest body of any operation, in bytes; most have a smaller limit.

@@ -9,7 +9,10 @@ use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
-use crate::{App, Config, http::Problem, identity, idempotency, installation, products, router, trail, vault::Vault};
+use crate::{
+    App, Config, http::Problem, idempotency, identity, installation, products, router, trail,
+    vault::Vault,
+};
 
 /// The schema of this version.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
@@ -29,7 +32,9 @@ pub enum Error {
     #[error(transparent)]
     Installation(#[from] installation::Error),
     /// The port.
-    #[error("cannot listen on {address}: {source}. Choose another one with --listen or TENURE_LISTEN")]
+    #[error(
+        "cannot listen on {address}: {source}. Choose another one with --listen or TENURE_LISTEN"
+    )]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -95,9 +100,8 @@ impl Server {
         clock: Arc<dyn Clock>,
     ) -> Result<Started, Error> {
         let address = config.listen;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| Error::Listen { address, source })?;
+        let listener =
+            TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
         let address = listener.local_addr().unwrap_or(address);
         let db = Db::open(database, &MIGRATOR).await?;
         let app = App::new(config, db, vault, clock);
@@ -107,7 +111,8 @@ impl Server {
             Some(dir) => products::load_dir(&app, &dir.clone()).await?,
             None => Vec::new(),
         };
-        let server = Self { app, address, stop: CancellationToken::new(), tasks: TaskTracker::new() };
+        let server =
+            Self { app, address, stop: CancellationToken::new(), tasks: TaskTracker::new() };
         server.spawn(listener);
         Ok(Started { server, first_token, products: loaded })
     }
@@ -124,9 +129,8 @@ impl Server {
                     tracing::debug!(%error, "TCP_NODELAY");
                 }
             });
-            let served = axum::serve(listener, service)
-                .with_graceful_shutdown(stop.cancelled_owned())
-                .await;
+            let served =
+                axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await;
             if let Err(error) = served {
                 tracing::error!(%error, "the listener ended");
             }

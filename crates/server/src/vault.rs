@@ -50,7 +50,9 @@ pub enum Error {
     #[error("the master key file {0} can be read by others: run chmod 600 on it")]
     Exposed(PathBuf),
     /// Another key, another place, or a changed ciphertext.
-    #[error("a sealed value does not open here: it was sealed for another place or with another key")]
+    #[error(
+        "a sealed value does not open here: it was sealed for another place or with another key"
+    )]
     Sealed,
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]

@@ -147,11 +147,11 @@ impl Cluster {
             .process_group(0)
             .spawn()
             .map_err(at(bin))?;
-        let host: String = url::form_urlencoded::byte_serialize(
-            sockets.as_os_str().to_string_lossy().as_bytes(),
-        )
-        .collect();
-        let url = format!("postgres://{SUPERUSER}:{}@localhost/tenure?host={host}", password.trim());
+        let host: String =
+            url::form_urlencoded::byte_serialize(sockets.as_os_str().to_string_lossy().as_bytes())
+                .collect();
+        let url =
+            format!("postgres://{SUPERUSER}:{}@localhost/tenure?host={host}", password.trim());
         Ok(Self { child: Some(child), url })
     }
 
@@ -322,10 +322,8 @@ fn create_database(bin: &Path, data: &Path, user: Option<&User>) -> Result<(), E
 }
 
 fn run(mut command: Command, program: &'static str) -> Result<(), Error> {
-    let output = command.output().map_err(|error| Error::Failed {
-        program,
-        output: error.to_string(),
-    })?;
+    let output =
+        command.output().map_err(|error| Error::Failed { program, output: error.to_string() })?;
     if output.status.success() {
         return Ok(());
     }

@@ -21,7 +21,9 @@ const BROKEN_CONNECTIONS_MAX: u32 = POOL_CONNECTIONS_MAX + 1;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The URL itself is wrong.
-    #[error("the database URL cannot be read: {0}. Expected postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
+    #[error(
+        "the database URL cannot be read: {0}. Expected postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+    )]
     Url(String),
     /// No right to create the roles.
     #[error(
@@ -40,7 +42,9 @@ pub enum Error {
     )]
     ForeignRoles,
     /// A role that must be harmless is not.
-    #[error("refusing to start: the database role `{role}` {reason}, so it could read across tenants")]
+    #[error(
+        "refusing to start: the database role `{role}` {reason}, so it could read across tenants"
+    )]
     PowerfulRole {
         /// Its name.
         role: String,

@@ -62,10 +62,7 @@ pub(super) async fn count_admins(tx: &mut VendorTx) -> Result<i64, Problem> {
     Ok(count)
 }
 
-pub(super) async fn credentials(
-    tx: &mut VendorTx,
-    limit: i64,
-) -> Result<Vec<Credential>, Problem> {
+pub(super) async fn credentials(tx: &mut VendorTx, limit: i64) -> Result<Vec<Credential>, Problem> {
     let rows = sqlx::query!(
         "SELECT id, name, role, created_at, revoked_at FROM vendor_credentials
          ORDER BY id DESC LIMIT $1",
@@ -139,10 +136,7 @@ pub(super) async fn staff_by_digest(
     Ok(row.map(|row| StaffMember { id: row.id, name: row.name, role: role(&row.role) }))
 }
 
-pub(super) async fn principal(
-    tx: &mut AuthTx,
-    id: ApiKeyId,
-) -> Result<Option<Principal>, Problem> {
+pub(super) async fn principal(tx: &mut AuthTx, id: ApiKeyId) -> Result<Option<Principal>, Problem> {
     let row = sqlx::query!(
         "SELECT tenant_id, id, subscription_id, environment, digest, expires_at, revoked_at
          FROM api_keys WHERE id = $1",

@@ -198,9 +198,8 @@ pub async fn revoke_credential(
     id: CredentialId,
 ) -> Result<Credential, Problem> {
     let mut tx = app.db().vendor().await?;
-    let before = db::lock_credential(&mut tx, id)
-        .await?
-        .ok_or_else(|| Problem::not_found("credential"))?;
+    let before =
+        db::lock_credential(&mut tx, id).await?.ok_or_else(|| Problem::not_found("credential"))?;
     if before.revoked_at.is_some() {
         return Ok(before);
     }

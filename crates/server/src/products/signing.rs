@@ -56,10 +56,8 @@ pub(crate) async fn signer(app: &App, catalog: &Catalog) -> Result<MemorySigner,
             "This product has no license_key_prefix, so it has no key to sign licenses with.",
         )
     })?;
-    let der = app
-        .vault()
-        .open(place(active.id), &active.sealed_private)
-        .map_err(Problem::internal)?;
+    let der =
+        app.vault().open(place(active.id), &active.sealed_private).map_err(Problem::internal)?;
     MemorySigner::from_pkcs8_der(&der).map_err(Problem::internal)
 }
 

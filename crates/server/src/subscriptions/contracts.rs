@@ -178,8 +178,7 @@ impl ContractRecord {
 fn check(new: &NewContract, product: &Product, plan: &tenure_catalog::Plan) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let mut wrong = |pointer: String, detail: String| errors.push(FieldError { pointer, detail });
-    for (pointer, text, max) in
-        [("/reason", &new.reason, 2_000), ("/approver", &new.approver, 200)]
+    for (pointer, text, max) in [("/reason", &new.reason, 2_000), ("/approver", &new.approver, 200)]
     {
         if text.trim().is_empty() || text.chars().count() > max {
             wrong(pointer.into(), format!("Give 1 to {max} characters."));

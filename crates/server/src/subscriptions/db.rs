@@ -4,10 +4,7 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use rust_decimal::Decimal;
 use tenure_catalog::Model;
-use tenure_core::{
-    ApiKeyId, Interval, ProductId, Quantity, SubscriptionId,
-    SubscriptionStatus,
-};
+use tenure_core::{ApiKeyId, Interval, ProductId, Quantity, SubscriptionId, SubscriptionStatus};
 use tenure_tenancy::TenantTx;
 
 use super::{
@@ -130,10 +127,7 @@ pub(super) async fn update_item_ends(tx: &mut TenantTx, items: &[Item]) -> Resul
     Ok(())
 }
 
-pub(super) async fn update(
-    tx: &mut TenantTx,
-    subscription: &Subscription,
-) -> Result<(), Problem> {
+pub(super) async fn update(tx: &mut TenantTx, subscription: &Subscription) -> Result<(), Problem> {
     let s = subscription;
     sqlx::query!(
         "UPDATE subscriptions SET catalog_version_id = $3, plan = $4, model = $5, mode = $6,
@@ -263,7 +257,6 @@ async fn items(
 fn quantity(value: Decimal) -> Quantity {
     Quantity::new(value).unwrap_or_default()
 }
-
 
 pub(super) async fn insert_contract(
     tx: &mut TenantTx,
@@ -395,10 +388,7 @@ pub(super) async fn keys(
         .collect())
 }
 
-pub(super) async fn update_key(
-    tx: &mut TenantTx,
-    key: &ApiKeyRecord,
-) -> Result<(), Problem> {
+pub(super) async fn update_key(tx: &mut TenantTx, key: &ApiKeyRecord) -> Result<(), Problem> {
     let tenant = tx.tenant().uuid();
     sqlx::query!(
         "UPDATE api_keys SET expires_at = $3, revoked_at = $4, replaced_by = $5

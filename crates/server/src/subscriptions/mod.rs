@@ -20,9 +20,9 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use jiff::Timestamp;
-use tenure_catalog::{Model, Plan, Terms, resolve};
+use tenure_catalog::{Model, Plan, Terms, plan::Basis, resolve};
 use tenure_core::{
-    BillingAccountId, ItemId, SubscriptionId, SubscriptionStatus, TenantId, TenantStatus,
+    BillingAccountId, ItemId, Quantity, SubscriptionId, SubscriptionStatus, TenantId, TenantStatus,
 };
 use tenure_tenancy::TenantTx;
 
@@ -165,13 +165,11 @@ pub(crate) async fn insert(
         cancelled_at: None,
         created_at: call.now,
         updated_at: call.now,
-        items: new
-            .items
-            .iter()
-            .map(|item| Item {
+        items: first_items(plan, new)
+            .map(|(charge, quantity)| Item {
                 id: ItemId::new(call.now),
-                charge: item.charge.clone(),
-                quantity: item.quantity,
+                charge,
+                quantity,
                 from: start,
                 to: None,
             })
@@ -179,6 +177,24 @@ pub(crate) async fn insert(
     };
     db::insert(tx, &subscription, chosen.catalog.product_id).await?;
     Ok(subscription)
+}
+
+/// The items asked for, and one (or the least that is billed) of each charge
+/// that is sold by number and was not mentioned: nobody buys a plan of no seats.
+fn first_items<'a>(
+    plan: Option<&'a Plan>,
+    new: &'a NewSubscription,
+) -> impl Iterator<Item = (String, Quantity)> + 'a {
+    let asked = new.items.iter().map(|item| (item.charge.clone(), item.quantity));
+    let charges = plan.into_iter().flat_map(|plan| &plan.charges);
+    let unasked = charges
+        .filter(|charge| !charge.optional)
+        .filter(|charge| new.items.iter().all(|item| item.charge != charge.id))
+        .filter_map(|charge| match &charge.basis {
+            Basis::Held { minimum, .. } => Some((charge.id.clone(), (*minimum).max(Quantity::ONE))),
+            _ => None,
+        });
+    asked.chain(unasked)
 }
 
 fn trial_end(
@@ -189,9 +205,10 @@ fn trial_end(
     if !new.trial {
         return Ok(None);
     }
-    let length = plan.and_then(|plan| plan.trial).and_then(|trial| trial.seconds()).ok_or_else(
-        || Problem::field("/trial", "This plan has no free trial; leave `trial` out."),
-    )?;
+    let length =
+        plan.and_then(|plan| plan.trial).and_then(|trial| trial.seconds()).ok_or_else(|| {
+            Problem::field("/trial", "This plan has no free trial; leave `trial` out.")
+        })?;
     start
         .checked_add(jiff::SignedDuration::from_secs(length))
         .map(Some)
@@ -230,10 +247,7 @@ pub async fn read(
 }
 
 /// The subscription, locked for a change.
-pub(crate) async fn lock(
-    tx: &mut TenantTx,
-    id: SubscriptionId,
-) -> Result<Subscription, Problem> {
+pub(crate) async fn lock(tx: &mut TenantTx, id: SubscriptionId) -> Result<Subscription, Problem> {
     db::lock(tx, id).await?;
     db::find(tx, id).await?.ok_or_else(|| Problem::not_found("subscription"))
 }

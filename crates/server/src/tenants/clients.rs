@@ -63,11 +63,8 @@ pub struct Client {
 
 /// Makes a client.
 pub async fn create(app: &App, call: &Call, new: NewClient) -> Result<Client, Problem> {
-    let wanted = NewSubscription {
-        product: new.product,
-        plan: new.plan,
-        ..NewSubscription::default()
-    };
+    let wanted =
+        NewSubscription { product: new.product, plan: new.plan, ..NewSubscription::default() };
     let chosen = subscriptions::choose(app, wanted).await?;
     if chosen.model != Model::Managed {
         let detail = "A client is made ready on the vendor's infrastructure; this plan is not sold \

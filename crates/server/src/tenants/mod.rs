@@ -69,7 +69,9 @@ async fn free_slug(app: &App, base: &str) -> Result<String, Problem> {
     (2..=SLUG_SUFFIX_MAX)
         .map(|n| format!("{base}-{n}"))
         .find(|slug| !taken.contains(slug))
-        .ok_or_else(|| Problem::field("/name", "There are too many tenants of this name; give a slug."))
+        .ok_or_else(|| {
+            Problem::field("/name", "There are too many tenants of this name; give a slug.")
+        })
 }
 
 /// A page of tenants, newest first.

@@ -153,8 +153,12 @@ impl Tenant {
 pub(crate) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let clean = !text.contains(|c: char| c.is_whitespace() || c.is_control());
-    clean && !local.is_empty() && domain.contains('.') && text.len() <= 254
-        && !domain.starts_with('.') && !domain.ends_with('.')
+    clean
+        && !local.is_empty()
+        && domain.contains('.')
+        && text.len() <= 254
+        && !domain.starts_with('.')
+        && !domain.ends_with('.')
 }
 
 /// Changes to a tenant: what is absent stays, `null` empties.

@@ -81,7 +81,11 @@ pub struct UnitUpdate {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// What it moves into.
-    #[serde(default, deserialize_with = "super::model::present", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "super::model::present",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(value_type = Option<String>)]
     pub parent_id: Option<Option<UnitId>>,
 }

@@ -197,7 +197,16 @@ fn open(row: db::Row, key: Option<&Key>) -> AuditEntry {
         None => (None, Value::Null, Value::Null),
     };
     let hash = hex::encode(&row.hash);
-    AuditEntry { seq: row.seq, at: row.at, action: row.action, target: row.target, actor, before, after, hash }
+    AuditEntry {
+        seq: row.seq,
+        at: row.at,
+        action: row.action,
+        target: row.target,
+        actor,
+        before,
+        after,
+        hash,
+    }
 }
 
 /// Follows a chain from its first entry.

@@ -1,5 +1,6 @@
 //! The control plane as its users see it: over HTTP, on a real PostgreSQL, a
 //! database a test. Modules mirror the URLs.
+#![allow(unreachable_pub, missing_docs, reason = "a test binary has no outside")]
 
 mod harness;
 
