@@ -20,6 +20,7 @@ use crate::{
     http::Problem,
     identity::Principal,
     products::Catalog,
+    subscriptions::entitlements::Situation,
     vault::{Key, Vault},
 };
 
@@ -27,6 +28,8 @@ use crate::{
 const PRINCIPALS_MAX: usize = 20_000;
 /// Resolved entitlements remembered at most.
 const ENTITLEMENTS_MAX: usize = 20_000;
+/// Subscriptions remembered with their terms, at most.
+const SITUATIONS_MAX: usize = 20_000;
 /// Catalog versions remembered at most; they never change.
 const CATALOGS_MAX: usize = 256;
 /// Tenants' trail keys remembered at most.
@@ -46,6 +49,7 @@ struct Inner {
     freshness: Freshness,
     principals: Guarded<ApiKeyId, Principal>,
     entitlements: Guarded<(TenantId, SubscriptionId), Arc<Resolved>>,
+    situations: Guarded<(TenantId, SubscriptionId), Arc<Situation>>,
     tenant_keys: Guarded<TenantId, Key>,
     catalogs: quick_cache::sync::Cache<CatalogVersionId, Arc<Catalog>>,
     metrics: crate::health::Metrics,
@@ -70,6 +74,7 @@ impl App {
         Self(Arc::new(Inner {
             principals: Guarded::new(PRINCIPALS_MAX, freshness.clone()),
             entitlements: Guarded::new(ENTITLEMENTS_MAX, freshness.clone()),
+            situations: Guarded::new(SITUATIONS_MAX, freshness.clone()),
             tenant_keys: Guarded::new(TENANT_KEYS_MAX, freshness.clone()),
             catalogs: quick_cache::sync::Cache::new(CATALOGS_MAX),
             metrics: crate::health::Metrics::default(),
@@ -143,6 +148,10 @@ impl App {
         &self.0.entitlements
     }
 
+    pub(crate) fn situations(&self) -> &Guarded<(TenantId, SubscriptionId), Arc<Situation>> {
+        &self.0.situations
+    }
+
     pub(crate) fn tenant_keys(&self) -> &Guarded<TenantId, Key> {
         &self.0.tenant_keys
     }
@@ -161,6 +170,7 @@ impl App {
     pub fn forget_tenant(&self, tenant: TenantId) {
         self.0.principals.forget(|_, principal| principal.tenant == tenant);
         self.0.entitlements.forget(|(of, _), _| *of == tenant);
+        self.0.situations.forget(|(of, _), _| *of == tenant);
         self.0.tenant_keys.forget(|of, _| *of == tenant);
     }
 
@@ -168,6 +178,7 @@ impl App {
     pub fn forget_everything(&self) {
         self.0.principals.forget(|_, _| true);
         self.0.entitlements.forget(|_, _| true);
+        self.0.situations.forget(|_, _| true);
         self.0.tenant_keys.forget(|_, _| true);
     }
 }
