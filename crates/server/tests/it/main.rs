@@ -4,5 +4,8 @@
 
 mod harness;
 
+mod bill;
 mod clients;
 mod idempotency;
+mod ofrep;
+mod usage;
