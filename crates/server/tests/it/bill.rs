@@ -5,29 +5,16 @@ use serde_json::{Value, json};
 
 use crate::harness::{ADMIN, EPOCH, TestServer};
 
-/// A client of a real product: its id and key.
-async fn client(test: &TestServer, body: Value) -> (String, String) {
-    let made = test.post(ADMIN, "/admin/clients", body).await.expect(201);
-    let text = |field: &str| made[field].as_str().unwrap().to_owned();
-    (text("client_id"), text("api_key"))
-}
-
-/// A subscription of a new tenant, made with everything that may be said of
-/// one, and a key of it.
-async fn subscribed(test: &TestServer, name: &str, subscription: Value) -> String {
-    let made = test.post(ADMIN, "/api/v1/admin/tenants", json!({ "name": name })).await.expect(201);
-    let path = format!("/api/v1/admin/tenants/{}", made["id"].as_str().unwrap());
-    let made = test.post(ADMIN, &format!("{path}/subscriptions"), subscription).await.expect(201);
-    let body = json!({ "subscription": made["id"] });
-    let key = test.post(ADMIN, &format!("{path}/keys"), body).await.expect(201);
-    key["api_key"].as_str().unwrap().to_owned()
+/// A plan of a real product.
+fn plan(product: &str, plan: &str) -> Value {
+    json!({ "product": product, "plan": plan })
 }
 
 async fn use_up(test: &TestServer, key: &str, kind: &str, time: &str, count: usize) {
     for first in (0..count).step_by(10_000) {
         let batch: Vec<Value> = (first..count.min(first + 10_000))
             .map(|n| {
-                json!({ "specversion": "1.0", "id": format!("{time}-{n}"), "source": "/test",
+                json!({ "specversion": "1.0", "id": format!("{kind}-{time}-{n}"), "source": "/test",
                         "type": kind, "time": time })
             })
             .collect();
@@ -46,9 +33,8 @@ async fn bill(test: &TestServer, key: &str) -> (String, Vec<String>) {
 
 #[tokio::test]
 async fn kg_rca_bills_the_excess_of_each_day_and_the_average_of_storage() {
-    let test = TestServer::with_products().await;
-    let body = json!({ "name": "Acme", "product": "kg-rca", "plan": "basic" });
-    let (_, key) = client(&test, body).await;
+    let test = TestServer::with_product(&["kg-rca"]).await;
+    let (_, key) = test.subscribed("Acme", plan("kg-rca", "basic")).await;
     test.advance_to("2026-03-11T00:00:00Z");
     let stored = |id: &str, time: &str, bytes: &str| {
         json!({ "specversion": "1.0", "id": id, "source": "/disk", "type": "storage.measured",
@@ -84,10 +70,9 @@ async fn kg_rca_bills_the_excess_of_each_day_and_the_average_of_storage() {
 
 #[tokio::test]
 async fn kg_rca_pro_sums_the_daily_excess_once() {
-    let test = TestServer::with_products().await;
-    let body = json!({ "name": "Acme", "product": "kg-rca", "plan": "pro" });
-    let (tenant, key) = client(&test, body).await;
-    let path = format!("/api/v1/admin/tenants/{tenant}/subscriptions");
+    let test = TestServer::with_product(&["kg-rca"]).await;
+    let (tenant, key) = test.subscribed("Acme", plan("kg-rca", "pro")).await;
+    let path = format!("{tenant}/subscriptions");
     let id = test.get(ADMIN, &path).await.expect(200)["items"][0]["id"].clone();
     let path = format!("{path}/{}", id.as_str().unwrap());
     // A contract makes the daily allowance small enough for a test: 1,000 a day.
@@ -119,11 +104,10 @@ async fn kg_rca_pro_sums_the_daily_excess_once() {
 
 #[tokio::test]
 async fn incidentfox_charges_runs_past_the_month_and_tiers_of_consumption() {
-    let test = TestServer::with_products().await;
-    let starter = json!({ "name": "Acme", "product": "incidentfox", "plan": "starter" });
-    let (_, starter) = client(&test, starter).await;
-    let consumption = json!({ "name": "Globex", "product": "incidentfox", "plan": "consumption" });
-    let (_, consumption) = client(&test, consumption).await;
+    let test = TestServer::with_product(&["incidentfox"]).await;
+    let (_, starter) = test.subscribed("Acme", plan("incidentfox", "starter")).await;
+    let consumption = plan("incidentfox", "consumption");
+    let (_, consumption) = test.subscribed("Globex", consumption).await;
     test.advance_to("2026-03-20T00:00:00Z");
     use_up(&test, &starter, "agent.run", "2026-03-10T00:00:00Z", 10_040).await;
     use_up(&test, &consumption, "agent.run", "2026-03-10T00:00:00Z", 12_000).await;
@@ -143,17 +127,17 @@ async fn incidentfox_charges_runs_past_the_month_and_tiers_of_consumption() {
 
 #[tokio::test]
 async fn minutes_bills_seats_and_a_trial_costs_nothing() {
-    let test = TestServer::with_products().await;
+    let test = TestServer::with_product(&["meeting-minutes"]).await;
     let items = json!([{ "charge": "base", "quantity": "12" }]);
     let starter = json!({ "product": "meeting-minutes", "plan": "starter", "items": items });
-    let key = subscribed(&test, "Acme", starter).await;
+    let (_, key) = test.subscribed("Acme", starter).await;
     // Early adopter (one of the first ten customers): 12 x 5 = 60, less 20% = 48.
     let (total, lines) = bill(&test, &key).await;
     assert_eq!(lines, ["12 users x $5.00, less 20% (Early adopter) = $48.00"]);
     assert_eq!(total, "48.00");
     let trial =
         json!({ "product": "meeting-minutes", "plan": "pro", "items": items, "trial": true });
-    let key = subscribed(&test, "Globex", trial).await;
+    let (_, key) = test.subscribed("Globex", trial).await;
     // 12 x 12 = 144, less 20% = 115.20, and nothing of it charged.
     let bill = test.get(&key, "/api/v1/bill").await.expect(200);
     assert_eq!(bill["subtotal"]["amount"], "115.20");
@@ -163,9 +147,8 @@ async fn minutes_bills_seats_and_a_trial_costs_nothing() {
 
 #[tokio::test]
 async fn a_price_on_request_needs_a_contract_before_a_bill() {
-    let test = TestServer::with_products().await;
-    let body = json!({ "name": "Acme", "product": "kg-rca", "plan": "enterprise" });
-    let (_, key) = client(&test, body).await;
+    let test = TestServer::with_product(&["kg-rca"]).await;
+    let (_, key) = test.subscribed("Acme", plan("kg-rca", "enterprise")).await;
     let bill = test.get(&key, "/api/v1/bill").await.expect(200);
     assert_eq!((&bill["lines"], &bill["total"]["amount"]), (&json!([]), &json!("0.00")));
     let said = bill["needs_contract"].as_str().unwrap();

@@ -6,6 +6,8 @@ mod harness;
 
 mod bill;
 mod clients;
+mod deployments;
 mod idempotency;
+mod licenses;
 mod ofrep;
 mod usage;

@@ -158,7 +158,7 @@ async fn events_arrive_alone_in_a_batch_or_in_headers() {
 
 #[tokio::test]
 async fn quantities_are_read_exactly_or_not_at_all() {
-    let test = TestServer::with_products().await;
+    let test = TestServer::with_product(&["kg-rca"]).await;
     let key = client(&test, "kg-rca", "pro").await;
     let sent = |values: &[&str]| {
         let all: Vec<String> = values
@@ -228,19 +228,16 @@ async fn batches_at_once_that_share_events_count_each_once() {
     assert_eq!(rows(&test).await, (400, 400, 1));
 }
 
-/// A tenant of a real product in a time zone, and its key.
-async fn client_in(test: &TestServer, product: &str, plan: &str, zone: &str) -> (String, String) {
-    let body =
-        json!({ "name": format!("{product} {plan} {zone}"), "product": product, "plan": plan });
-    let made = test.post(ADMIN, "/admin/clients", body).await.expect(201);
-    let id = made["client_id"].as_str().unwrap().to_owned();
-    let path = format!("/api/v1/admin/tenants/{id}");
+/// A key of a tenant in a time zone, with a plan of a real product.
+async fn client_in(test: &TestServer, product: &str, plan: &str, zone: &str) -> String {
+    let body = json!({ "product": product, "plan": plan });
+    let (path, key) = test.subscribed(zone, body).await;
     test.patch(ADMIN, &path, json!({ "time_zone": zone })).await.expect(200);
-    (id, made["api_key"].as_str().unwrap().to_owned())
+    key
 }
 
 async fn client(test: &TestServer, product: &str, plan: &str) -> String {
-    client_in(test, product, plan, "UTC").await.1
+    client_in(test, product, plan, "UTC").await
 }
 
 fn daily(meter: &Value) -> Vec<(&str, &str)> {
@@ -250,9 +247,9 @@ fn daily(meter: &Value) -> Vec<(&str, &str)> {
 
 #[tokio::test]
 async fn days_are_those_of_the_tenants_zone_also_when_clocks_change() {
-    let test = TestServer::with_products().await;
-    let (_, berlin) = client_in(&test, "kg-rca", "pro", "Europe/Berlin").await;
-    let (_, howe) = client_in(&test, "kg-rca", "pro", "Australia/Lord_Howe").await;
+    let test = TestServer::with_product(&["kg-rca"]).await;
+    let berlin = client_in(&test, "kg-rca", "pro", "Europe/Berlin").await;
+    let howe = client_in(&test, "kg-rca", "pro", "Australia/Lord_Howe").await;
     test.advance_to("2026-04-06T00:00:00Z");
     // Berlin: 29 March has 23 hours, from 28 March 23:00Z to 29 March 22:00Z.
     let around = [
@@ -291,7 +288,7 @@ async fn days_are_those_of_the_tenants_zone_also_when_clocks_change() {
 
 #[tokio::test]
 async fn late_events_change_the_past_and_not_the_latest_value() {
-    let test = TestServer::with_products().await;
+    let test = TestServer::with_product(&["incidentfox"]).await;
     let key = client(&test, "incidentfox", "starter").await;
     test.advance_to("2026-03-04T12:00:00Z");
     let teams =
