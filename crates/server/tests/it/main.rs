@@ -4,7 +4,10 @@
 
 mod harness;
 
+mod bill;
 mod clients;
 mod deployments;
 mod idempotency;
 mod licenses;
+mod ofrep;
+mod usage;
