@@ -4,5 +4,9 @@
 
 mod harness;
 
+mod authorization;
+
 mod clients;
 mod idempotency;
+mod offboarding;
+mod openapi;
