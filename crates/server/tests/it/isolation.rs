@@ -74,7 +74,11 @@ async fn every_table_of_tenants_is_forced_into_isolation() {
         "SELECT relname::text FROM pg_class WHERE relname IN ({TENANT_TABLES} UNION SELECT 'tenants')
            AND relkind IN ('r', 'p') AND NOT (relrowsecurity AND relforcerowsecurity)"
     );
-    assert_eq!(strings(&mut admin, open).await, [""; 0], "tables without forced row-level security");
+    assert_eq!(
+        strings(&mut admin, open).await,
+        [""; 0],
+        "tables without forced row-level security"
+    );
     let bare = format!(
         "SELECT t FROM ({TENANT_TABLES} UNION SELECT 'tenants') AS x(t) WHERE NOT EXISTS (
             SELECT FROM pg_policies p WHERE p.tablename = t AND 'tenure_tenant' = ANY (p.roles)
@@ -105,7 +109,11 @@ async fn every_table_of_tenants_is_forced_into_isolation() {
              SELECT FROM pg_attribute a WHERE a.attrelid = f.conrelid AND a.attname = 'tenant_id'
                AND a.attnum = ANY (f.conkey))"
     );
-    assert_eq!(strings(&mut admin, foreign).await, [""; 0], "foreign keys that look across tenants");
+    assert_eq!(
+        strings(&mut admin, foreign).await,
+        [""; 0],
+        "foreign keys that look across tenants"
+    );
 }
 
 #[tokio::test]
@@ -117,14 +125,22 @@ async fn no_view_function_or_role_looks_past_isolation() {
     assert_eq!(strings(&mut admin, views).await, [""; 0], "views that are not security_invoker");
     let definers = "SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef
         AND NOT EXISTS (SELECT FROM unnest(proconfig) s WHERE s LIKE 'search_path=%')";
-    assert_eq!(strings(&mut admin, definers).await, [""; 0], "SECURITY DEFINER without search_path");
+    assert_eq!(
+        strings(&mut admin, definers).await,
+        [""; 0],
+        "SECURITY DEFINER without search_path"
+    );
     let powers = "SELECT rolname::text FROM pg_roles r WHERE rolname LIKE 'tenure\\_%' AND rolname <> 'tenure_admin'
         AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb)";
     assert_eq!(strings(&mut admin, powers).await, [""; 0]);
     // Partitions are reached through their parent alone.
     let partitions = "SELECT c.relname::text FROM pg_class c, unnest(ARRAY['tenure_tenant', 'tenure_vendor', 'tenure_auth']) r
         WHERE c.relispartition AND c.relkind = 'r' AND has_table_privilege(r, c.oid, 'SELECT, INSERT, UPDATE, DELETE')";
-    assert_eq!(strings(&mut admin, partitions).await, [""; 0], "partitions with grants of their own");
+    assert_eq!(
+        strings(&mut admin, partitions).await,
+        [""; 0],
+        "partitions with grants of their own"
+    );
     // The trail is only ever added to.
     let trail = "SELECT r FROM unnest(ARRAY['tenure_tenant', 'tenure_vendor', 'tenure_auth']) r
         WHERE has_table_privilege(r, 'audit_log', 'UPDATE, DELETE, TRUNCATE')";
@@ -140,7 +156,11 @@ async fn without_a_tenant_there_are_no_rows() {
     for context in ["RESET app.current_tenant", "SET app.current_tenant = ''"] {
         attempt(&mut conn, context).await.unwrap();
         for table in tables.iter().filter(|table| *table != "outbox") {
-            assert_eq!(number(&mut conn, format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
+            assert_eq!(
+                number(&mut conn, format!("SELECT count(*) FROM {table}")).await,
+                0,
+                "{table}"
+            );
         }
         assert_eq!(number(&mut conn, "SELECT count(*) FROM tenants").await, 0);
     }
@@ -183,12 +203,18 @@ async fn writes_into_another_tenant_touch_nothing() {
     }
     tx.rollback().await.unwrap();
     for sql in [
-        format!("INSERT INTO units (tenant_id, id, kind, name, created_at) \
-                 VALUES ('{b_id}', gen_random_uuid(), 'team', 'planted', '2026-01-01T00:00:00Z')"),
+        format!(
+            "INSERT INTO units (tenant_id, id, kind, name, created_at) \
+                 VALUES ('{b_id}', gen_random_uuid(), 'team', 'planted', '2026-01-01T00:00:00Z')"
+        ),
         format!("UPDATE units SET tenant_id = '{b_id}'"),
-        format!("INSERT INTO audit_log VALUES ('{b_id}', 99, '2026-01-01T00:00:00Z', 'x', 'x', '', sha256(''))"),
-        format!("INSERT INTO outbox (tenant_id, topic, payload, created_at) \
-                 VALUES ('{b_id}', 'x', '{{}}', '2026-01-01T00:00:00Z')"),
+        format!(
+            "INSERT INTO audit_log VALUES ('{b_id}', 99, '2026-01-01T00:00:00Z', 'x', 'x', '', sha256(''))"
+        ),
+        format!(
+            "INSERT INTO outbox (tenant_id, topic, payload, created_at) \
+                 VALUES ('{b_id}', 'x', '{{}}', '2026-01-01T00:00:00Z')"
+        ),
     ] {
         let mut tx = test.app().db().tenant(a).await.unwrap();
         assert_eq!(attempt(&mut tx, sql.clone()).await, Err("42501".to_owned()), "{sql}");
@@ -246,7 +272,8 @@ async fn bulk_copies_are_refused_or_filtered() {
     let Two { test, a, .. } = two().await;
     let mut conn = login(&test, "tenure_tenant").await;
     attempt(&mut conn, format!("SET app.current_tenant = '{}'", a.uuid())).await.unwrap();
-    let into = conn.copy_in_raw("COPY units (tenant_id, id, kind, name, created_at) FROM STDIN").await;
+    let into =
+        conn.copy_in_raw("COPY units (tenant_id, id, kind, name, created_at) FROM STDIN").await;
     let error = into.err().expect("COPY FROM is refused under row-level security");
     assert!(error.to_string().contains("row-level security"), "{error}");
     let mut conn = login(&test, "tenure_tenant").await;
@@ -330,14 +357,16 @@ async fn the_same_holds_behind_pgbouncer() {
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    let url = format!("postgres://tenure_tenant@localhost:6432/{name}?host={}", dir.path().display());
+    let url =
+        format!("postgres://tenure_tenant@localhost:6432/{name}?host={}", dir.path().display());
     let settings = DbSettings { url, ..test.database.settings.clone() };
     one_connection_serves_two_tenants(settings.clone(), a, b).await;
     // Several of our connections over one of the server's, with prepared statements.
     let db = Db::pools(DbSettings { connections_max: 4, ..settings }).await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for round in 0..40 {
-        let (db, tenant, name) = if round % 2 == 0 { (db.clone(), a, "Acme") } else { (db.clone(), b, "Globex") };
+        let (db, tenant, name) =
+            if round % 2 == 0 { (db.clone(), a, "Acme") } else { (db.clone(), b, "Globex") };
         tasks.spawn(async move {
             let mut tx = db.tenant(tenant).await.unwrap();
             #[allow(clippy::disallowed_methods, reason = "a prepared statement without a macro")]
@@ -355,7 +384,8 @@ async fn the_same_holds_behind_pgbouncer() {
 }
 
 fn nix_is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
+    std::fs::metadata("/proc/self")
+        .is_ok_and(|meta| std::os::unix::fs::MetadataExt::uid(&meta) == 0)
 }
 
 #[tokio::test]
@@ -390,12 +420,16 @@ async fn caches_tell_tenants_apart_even_where_ids_are_the_same() {
     assert_eq!(attempt(&mut admin, copy).await, Ok(1));
     let id = strings(
         &mut admin,
-        format!("SELECT replace(id::text, '-', '') FROM subscriptions WHERE tenant_id = '{}'", a.uuid()),
+        format!(
+            "SELECT replace(id::text, '-', '') FROM subscriptions WHERE tenant_id = '{}'",
+            a.uuid()
+        ),
     );
     let id = id.await.remove(0);
     for _ in 0..2 {
         for (tenant, plan) in [(a, "pro"), (b, "starter")] {
-            let path = format!("/api/v1/admin/tenants/{tenant}/subscriptions/sub_{id}/entitlements");
+            let path =
+                format!("/api/v1/admin/tenants/{tenant}/subscriptions/sub_{id}/entitlements");
             assert_eq!(test.get(ADMIN, &path).await.expect(200)["plan"], plan);
         }
     }
@@ -407,9 +441,12 @@ async fn interleaved_requests_of_many_tenants_see_their_own_marker_only() {
     let mut tenants = Vec::new();
     for number in 0..6 {
         let marker = format!("marker{number}x{}", "q".repeat(number));
-        let (slug, key) = test.client(&marker, if number % 2 == 0 { "pro" } else { "starter" }).await;
+        let (slug, key) =
+            test.client(&marker, if number % 2 == 0 { "pro" } else { "starter" }).await;
         let settings = json!({ "marker": marker });
-        test.put(ADMIN, &format!("/api/v1/admin/tenants/{slug}/settings"), settings).await.expect(200);
+        test.put(ADMIN, &format!("/api/v1/admin/tenants/{slug}/settings"), settings)
+            .await
+            .expect(200);
         tenants.push((slug, key, marker));
     }
     let tenants = std::sync::Arc::new(tenants);

@@ -4,9 +4,13 @@
 
 mod harness;
 
+mod audit;
 mod authorization;
-
+mod bad_input;
 mod clients;
+mod faults;
 mod idempotency;
+mod isolation;
+mod lifecycle;
 mod offboarding;
 mod openapi;
