@@ -34,6 +34,8 @@ async fn every_change_of_a_tenant_leaves_an_entry() {
     let key = format!("{BASE}/keys/{}", key["key"]["id"].as_str().unwrap());
     let second = json!({"product": "widget", "plan": "starter"});
 
+    test.advance_to("2026-03-02T00:00:00Z");
+
     // In the order of a tenant's life: method, path, body, the action, whether it had a before.
     let changes: Vec<(&str, String, Value, &str, bool)> = vec![
         ("PATCH", BASE.into(), json!({"name": "Acme Inc"}), "tenant.changed", true),
