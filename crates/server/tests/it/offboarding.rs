@@ -504,3 +504,25 @@ async fn only_admins_export_import_and_delete() {
         test.post(token, IMPORTS, Value::Null).await.expect(403);
     }
 }
+
+#[tokio::test]
+async fn a_customers_license_key_still_finds_its_license_on_the_other_side() {
+    let test = TestServer::with_product(&["incidentfox"]).await;
+    let wanted = json!({ "product": "incidentfox", "plan": "professional" });
+    let subscription = test.subscribe("acme", wanted).await;
+    let licenses = "/api/v1/admin/tenants/acme/licenses";
+    let body = json!({ "subscription": subscription });
+    let issued = test.post(ADMIN, licenses, body).await.expect(201);
+    let archive = export(&test, "acme").await;
+    let key = issued["license_key"].as_str().unwrap();
+    assert!(files(&archive).iter().all(|(_, text)| !text.contains(key)));
+
+    let other = TestServer::with_product(&["incidentfox"]).await;
+    let made = import(&other, &archive).await.expect(201);
+    let id = issued["license"]["id"].as_str().unwrap();
+    assert_eq!(made["licenses_to_renew"], json!([id]));
+    let shown = other.post(ADMIN, &format!("{licenses}/{id}/key"), json!({})).await;
+    assert!(shown.status.is_success() && shown.text.contains(key), "{}", shown.text);
+    let renewed = other.post(ADMIN, &format!("{licenses}/{id}/renew"), json!({})).await;
+    assert!(renewed.status.is_success(), "{}", renewed.text);
+}
