@@ -8,7 +8,7 @@
 use std::fmt::Write;
 
 use axum::http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::openapi::{
     ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder, path::Operation, path::PathItem,
 };
@@ -42,7 +42,7 @@ fn problem(detail: &str) -> RefOr<utoipa::openapi::Response> {
 /// Adds what any operation can answer, and words where none were given.
 fn answers(operation: &mut Operation) {
     // `security(())` marks the operations that need no credential.
-    let public = operation.security.is_some();
+    let public = serde_json::to_value(&operation.security).is_ok_and(|value| value == json!([{}]));
     let mut common: Vec<(&str, &str)> = Vec::new();
     if !public {
         common.push(("401", "No credential, or one that is not valid"));

@@ -115,14 +115,6 @@ mod once {
 
     use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-    /// PostgreSQL keeps every text but one with a zero in it.
-    fn storable<E: Error>(text: &str) -> Result<(), E> {
-        if text.contains('\0') {
-            return Err(E::custom("a text holds the character U+0000, which cannot be kept"));
-        }
-        Ok(())
-    }
-
     #[derive(Clone, Copy)]
     pub(super) struct Value {
         pub(super) depth: usize,
@@ -163,8 +155,8 @@ mod once {
         fn visit_f64<E>(self, _: f64) -> Result<(), E> {
             Ok(())
         }
-        fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-            storable(text)
+        fn visit_str<E>(self, _: &str) -> Result<(), E> {
+            Ok(())
         }
         fn visit_unit<E>(self) -> Result<(), E> {
             Ok(())
@@ -178,7 +170,6 @@ mod once {
             let inner = self.deeper()?;
             let mut seen = HashSet::new();
             while let Some(key) = map.next_key::<String>()? {
-                storable(&key)?;
                 if seen.contains(&key) {
                     return Err(A::Error::custom(format!("the field `{key}` is given twice")));
                 }

@@ -16,4 +16,3 @@ mod licenses;
 mod lifecycle;
 mod offboarding;
 mod openapi;
-mod usage;
