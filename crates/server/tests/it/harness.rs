@@ -89,7 +89,8 @@ impl Answer {
     }
 }
 
-fn vault() -> Vault {
+/// The vault of every test server.
+pub fn vault() -> Vault {
     Vault::new(&Key::from_slice(&[7; 32]).unwrap())
 }
 
