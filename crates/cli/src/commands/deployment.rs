@@ -192,9 +192,12 @@ fn resources(deployment: &Value) {
     let mut rows = Vec::new();
     for (id, resource) in deployment["resources"]["resources"].as_object().into_iter().flatten() {
         for (name, field) in resource["fields"].as_object().into_iter().flatten() {
-            let known = ["value", "reference", "ref"].iter().find_map(|key| field[*key].as_str());
-            let optional = if resource["optional"] == true { "optional" } else { "missing" };
-            let value = known.unwrap_or(optional).to_owned();
+            let value = match (field["value"].as_str(), field["set"] == true) {
+                (Some(value), _) => value.to_owned(),
+                (None, true) => "sealed".to_owned(),
+                _ if resource["optional"] == true => "-".to_owned(),
+                _ => "missing".to_owned(),
+            };
             rows.push(vec![format!("{id}.{name}"), output::text(&resource["kind"]), value]);
         }
     }

@@ -5,7 +5,7 @@ use std::{fs, net::SocketAddr, path::Path, process::Stdio, time::Duration};
 
 use reqwest::Method;
 use tokio::{
-    process::{Child, Command},
+    process::{Child, ChildStdin, Command},
     time::{Instant, sleep, timeout},
 };
 
@@ -26,6 +26,8 @@ const LOG_LINES: usize = 6;
 /// A running server.
 pub(crate) struct ServerProcess {
     child: Child,
+    /// Held here, since waiting for a child closes the one that the child has.
+    stdin: Option<ChildStdin>,
 }
 
 impl ServerProcess {
@@ -50,7 +52,7 @@ impl ServerProcess {
         }
         // Its standard input closes when this process ends, however it ends. A
         // group of its own: Ctrl-C reaches this process, which stops it in order.
-        let child = command
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(file)
@@ -58,7 +60,8 @@ impl ServerProcess {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| Error::new(format!("cannot start the server: {error}")))?;
-        let mut server = Self { child };
+        let stdin = child.stdin.take();
+        let mut server = Self { child, stdin };
         match server.ready(client, &log).await {
             Ok(()) => Ok(server),
             Err(error) => {
@@ -96,7 +99,7 @@ impl ServerProcess {
 
     /// Ends it in order, PostgreSQL included.
     pub(crate) async fn stop(mut self) {
-        drop(self.child.stdin.take());
+        drop(self.stdin.take());
         if timeout(STOP_TIMEOUT, self.child.wait()).await.is_err() {
             let _ = self.child.kill().await;
         }

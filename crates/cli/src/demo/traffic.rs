@@ -107,7 +107,7 @@ impl Month {
         let grown = 100 * 720 + u64::from(growth) * hour.unsigned_abs();
         let noise = self.noise(customer, flow, hour, 0);
         let size = u64::from(a_day) * u64::from(rhythm) * week * grown / 7_200;
-        let size = size * (80 + noise % 41) / 100 / 10;
+        let size = size * (80 + noise % 41) / 100;
         let (whole, rest) = (size / 1_000_000, size % 1_000_000);
         let extra = u64::from((noise >> 20) % 1_000_000 < rest);
         u32::try_from(whole + extra).unwrap_or(u32::MAX)
