@@ -10,7 +10,10 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use tenure_catalog::Entitlements;
-use tenure_core::{ApiKeyId, CatalogVersionId, Clock, RequestId, SubscriptionId, TenantId};
+use tenure_core::{
+    ApiKeyId, CatalogVersionId, Clock, ProductId, RequestId, SubscriptionId, TenantId,
+};
+use tenure_license::MemorySigner;
 use tenure_tenancy::Db;
 
 use crate::{
@@ -18,8 +21,9 @@ use crate::{
     call::{Actor, Call},
     config::Config,
     http::Problem,
-    identity::Principal,
+    identity::{Principal, StaffMember},
     products::Catalog,
+    subscriptions::entitlements::Situation,
     vault::{Key, Vault},
 };
 
@@ -27,10 +31,17 @@ use crate::{
 const PRINCIPALS_MAX: usize = 20_000;
 /// Resolved entitlements remembered at most.
 const ENTITLEMENTS_MAX: usize = 20_000;
+/// Subscriptions remembered with their terms, at most.
+const SITUATIONS_MAX: usize = 20_000;
 /// Catalog versions remembered at most; they never change.
 const CATALOGS_MAX: usize = 256;
+/// Opened signing keys remembered at most.
+const SIGNERS_MAX: usize = 64;
 /// Tenants' trail keys remembered at most.
 const TENANT_KEYS_MAX: usize = 10_000;
+
+/// Vendor credentials remembered at most.
+const STAFF_MAX: usize = 1_000;
 
 /// A handle on the server's state; cheap to clone.
 #[derive(Clone)]
@@ -46,7 +57,11 @@ struct Inner {
     freshness: Freshness,
     principals: Guarded<ApiKeyId, Principal>,
     entitlements: Guarded<(TenantId, SubscriptionId), Arc<Resolved>>,
+    situations: Guarded<(TenantId, SubscriptionId), Arc<Situation>>,
     tenant_keys: Guarded<TenantId, Key>,
+    signers: Guarded<ProductId, Arc<MemorySigner>>,
+    staff: Guarded<[u8; 32], StaffMember>,
+    newest: Guarded<String, Arc<Catalog>>,
     catalogs: quick_cache::sync::Cache<CatalogVersionId, Arc<Catalog>>,
     metrics: crate::health::Metrics,
 }
@@ -70,7 +85,11 @@ impl App {
         Self(Arc::new(Inner {
             principals: Guarded::new(PRINCIPALS_MAX, freshness.clone()),
             entitlements: Guarded::new(ENTITLEMENTS_MAX, freshness.clone()),
+            situations: Guarded::new(SITUATIONS_MAX, freshness.clone()),
             tenant_keys: Guarded::new(TENANT_KEYS_MAX, freshness.clone()),
+            signers: Guarded::new(SIGNERS_MAX, freshness.clone()),
+            staff: Guarded::new(STAFF_MAX, freshness.clone()),
+            newest: Guarded::new(CATALOGS_MAX, freshness.clone()),
             catalogs: quick_cache::sync::Cache::new(CATALOGS_MAX),
             metrics: crate::health::Metrics::default(),
             clock_offset_ms: AtomicI64::new(0),
@@ -143,8 +162,25 @@ impl App {
         &self.0.entitlements
     }
 
+    pub(crate) fn situations(&self) -> &Guarded<(TenantId, SubscriptionId), Arc<Situation>> {
+        &self.0.situations
+    }
+
     pub(crate) fn tenant_keys(&self) -> &Guarded<TenantId, Key> {
         &self.0.tenant_keys
+    }
+
+    pub(crate) fn signers(&self) -> &Guarded<ProductId, Arc<MemorySigner>> {
+        &self.0.signers
+    }
+
+    pub(crate) fn staff_cache(&self) -> &Guarded<[u8; 32], StaffMember> {
+        &self.0.staff
+    }
+
+    /// The newest version of each product, by slug.
+    pub(crate) fn newest_catalogs(&self) -> &Guarded<String, Arc<Catalog>> {
+        &self.0.newest
     }
 
     pub(crate) fn catalogs(&self) -> &quick_cache::sync::Cache<CatalogVersionId, Arc<Catalog>> {
@@ -161,13 +197,18 @@ impl App {
     pub fn forget_tenant(&self, tenant: TenantId) {
         self.0.principals.forget(|_, principal| principal.tenant == tenant);
         self.0.entitlements.forget(|(of, _), _| *of == tenant);
+        self.0.situations.forget(|(of, _), _| *of == tenant);
         self.0.tenant_keys.forget(|of, _| *of == tenant);
     }
 
     /// Forgets everything that can change.
     pub fn forget_everything(&self) {
+        self.0.staff.forget(|_, _| true);
+        self.0.newest.forget(|_, _| true);
         self.0.principals.forget(|_, _| true);
         self.0.entitlements.forget(|_, _| true);
+        self.0.situations.forget(|_, _| true);
         self.0.tenant_keys.forget(|_, _| true);
+        self.0.signers.forget(|_, _| true);
     }
 }

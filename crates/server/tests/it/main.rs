@@ -5,4 +5,6 @@
 mod harness;
 
 mod clients;
+mod deployments;
 mod idempotency;
+mod licenses;
