@@ -115,7 +115,18 @@ fn moment(text: &str) -> Option<String> {
     Some(moment.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 
-/// `1234567` as `1,234,567`; what is no whole number stays as it is.
+/// A quantity with its thousands apart: `1,234,567.5`.
+pub(crate) fn quantity(value: &Value) -> String {
+    let text = text(value);
+    let (whole, rest) = text.split_once('.').map_or((text.as_str(), None), |(w, r)| (w, Some(r)));
+    match (whole.parse(), rest) {
+        (Ok(whole), None) => grouped(whole),
+        (Ok(whole), Some(rest)) => format!("{}.{rest}", grouped(whole)),
+        (Err(_), _) => text,
+    }
+}
+
+/// `1234567` as `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();

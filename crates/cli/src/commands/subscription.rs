@@ -334,9 +334,10 @@ fn entitlements(may: &Value) {
 fn limit(id: &str, one: &Value) -> Vec<String> {
     let included = match &one["included"] {
         Value::Null => "unlimited".to_owned(),
-        value => output::text(value),
+        value => output::quantity(value),
     };
     let over = match &one["over"] {
+        _ if one["included"].is_null() => "-".to_owned(),
         Value::Object(over) => over.values().find_map(Value::as_str).unwrap_or("-").to_owned(),
         value => output::text(value),
     };

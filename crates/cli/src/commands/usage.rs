@@ -172,12 +172,14 @@ fn summary(summary: &Value, as_json: bool) {
     let row = |meter: &Value| {
         let limit = match &meter["limit"] {
             Value::Null => "unlimited".to_owned(),
-            limit => format!("{} a {}", output::text(limit), output::text_at(meter, "/window/per")),
+            limit => {
+                format!("{} a {}", output::quantity(limit), output::text_at(meter, "/window/per"))
+            }
         };
         let percent = meter["percent"].as_u64().map_or("-".to_owned(), |one| format!("{one}%"));
         vec![
             output::text(&meter["name"]),
-            output::text(&meter["used"]),
+            output::quantity(&meter["used"]),
             limit,
             percent,
             output::text(&meter["standing"]),

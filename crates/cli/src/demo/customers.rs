@@ -122,7 +122,7 @@ pub(crate) const CUSTOMERS: [Customer; 16] = [
         flows: &[
             counted("event.ingested", 1_500, 25),
             // Past the 1,000 queries of its plan, which are then charged.
-            counted("rca.query", 58, 30),
+            counted("rca.query", 84, 30),
             counted("api.call", 150, 5),
             measured("storage.measured", "bytes", 9 * GB, 14 * GB),
         ],
@@ -269,7 +269,7 @@ pub(crate) const CUSTOMERS: [Customer; 16] = [
         units: &[("Engineering", &["Ledger", "Gateway", "On call"])],
         // Past the 10,000 runs of its plan, which are then charged.
         flows: &[
-            counted("agent.run", 420, 35),
+            counted("agent.run", 640, 35),
             counted("tool.call", 900, 30),
             measured("teams.concurrent", "teams", 3, 4),
             named("user.active", "user_id", 40, 26),

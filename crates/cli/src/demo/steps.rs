@@ -18,8 +18,6 @@ use crate::{
 
 /// Days of usage before the first start.
 pub(crate) const DAYS: i64 = 30;
-/// Days of the current billing period at the first start; no month is shorter.
-const PERIOD_DAYS: i64 = 27;
 /// For how many days a trial has been running.
 const TRIAL_DAYS: i64 = 5;
 /// Events a request.
@@ -27,12 +25,18 @@ const BATCH_EVENTS: usize = 1_000;
 /// Customers that send at once.
 const SENDERS: usize = 4;
 
-/// When a customer's subscription began.
-fn began(customer: &Customer, now: Timestamp) -> Timestamp {
-    let back = if customer.months == 0 { TRIAL_DAYS } else { PERIOD_DAYS };
-    let day = (now - SignedDuration::from_hours(24 * back)).to_zoned(TimeZone::UTC);
-    let earlier = day.checked_sub(Span::new().months(customer.months)).unwrap_or(day);
-    earlier.start_of_day().unwrap_or(earlier).timestamp()
+/// When a customer's subscription began: at the start of a month, so that the
+/// billing period and the month that limits count in are one; or, in a trial, lately.
+fn began(customer: &Customer, now: Timestamp) -> Result<Timestamp> {
+    let zone = TimeZone::get(customer.zone).unwrap_or(TimeZone::UTC);
+    if customer.months == 0 {
+        let day = (now - SignedDuration::from_hours(24 * TRIAL_DAYS)).to_zoned(zone);
+        return Ok(day.start_of_day()?.timestamp());
+    }
+    // One month more than stated: usage is sent from before the present month.
+    let month = now.to_zoned(zone).first_of_month()?;
+    let first = month.checked_sub(Span::new().months(customer.months + 1))?;
+    Ok(first.start_of_day()?.timestamp())
 }
 
 /// A customer with everything that it has. Returns its subscription.
@@ -110,7 +114,7 @@ async fn subscription(client: &Client, state: &State, customer: &Customer) -> Re
         |(charge, quantity): &(&str, &str)| json!({ "charge": charge, "quantity": quantity });
     let body = json!({
         "product": customer.product, "plan": customer.plan, "model": customer.model,
-        "trial": customer.months == 0, "starts_at": began(customer, state.began),
+        "trial": customer.months == 0, "starts_at": began(customer, state.began)?,
         "items": customer.items.iter().map(item).collect::<Vec<_>>(),
     });
     client.post_once(&path, &key("subscription", customer), &body).await
