@@ -9,6 +9,7 @@ pub(crate) struct Common {
     #[arg(
         long,
         env = "TENURE_URL",
+        hide_env_values = true,
         value_name = "URL",
         default_value = "http://127.0.0.1:8765",
         global = true,

@@ -24,7 +24,6 @@ use commands::Command;
 #[command(
     name = "tenure",
     version,
-    propagate_version = true,
     max_term_width = 100,
     after_help = "Examples:
   tenure demo                                   see everything with believable data
@@ -32,7 +31,8 @@ use commands::Command;
   tenure serve                                  run the control plane
   tenure client create 'Acme Corp' --product kg-rca --plan pro
 
-Every command has its own --help with examples. Exit codes: 0 done, 1 refused or failed, 2 wrong usage."
+Every command has its own --help with examples.
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage."
 )]
 struct Cli {
     #[command(subcommand)]

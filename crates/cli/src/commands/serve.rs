@@ -49,35 +49,48 @@ pub(crate) struct Serve {
     #[arg(
         long,
         env = "TENURE_LISTEN",
+        hide_env_values = true,
         value_name = "ADDRESS:PORT",
         default_value = "127.0.0.1:8765"
     )]
     listen: SocketAddr,
     /// Where the master key and the private database live [default: /var/lib/tenure for root, else
     /// ~/.local/share/tenure]
-    #[arg(long, env = "TENURE_DATA_DIR", value_name = "DIR")]
+    #[arg(long, env = "TENURE_DATA_DIR", hide_env_values = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// The key that seals every secret; made on the first start: back it up [default: master.key in
     /// the data directory]
-    #[arg(long, env = "TENURE_MASTER_KEY_FILE", value_name = "FILE")]
+    #[arg(long, env = "TENURE_MASTER_KEY_FILE", hide_env_values = true, value_name = "FILE")]
     master_key_file: Option<PathBuf>,
     /// The first vendor credential; made and shown once when absent
     #[arg(long, env = "TENURE_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     admin_token: Option<String>,
     /// Load the product files in this directory at start
-    #[arg(long, env = "TENURE_PRODUCTS_DIR", value_name = "DIR")]
+    #[arg(long, env = "TENURE_PRODUCTS_DIR", hide_env_values = true, value_name = "DIR")]
     products_dir: Option<PathBuf>,
     /// Where people reach this server, for links [default: http://<listen>]
-    #[arg(long, env = "TENURE_PUBLIC_URL", value_name = "URL")]
+    #[arg(long, env = "TENURE_PUBLIC_URL", hide_env_values = true, value_name = "URL")]
     public_url: Option<String>,
     /// Allow `tenure clock --to`; marks the database as a test database for ever
-    #[arg(long, env = "TENURE_TEST_CLOCK", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "TENURE_TEST_CLOCK", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     test_clock: bool,
     /// How log lines look
-    #[arg(long, env = "TENURE_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    #[arg(
+        long,
+        env = "TENURE_LOG_FORMAT",
+        hide_env_values = true,
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
     log_format: LogFormat,
     /// What is logged, as for RUST_LOG
-    #[arg(long, env = "TENURE_LOG", value_name = "FILTER", default_value = "info,sqlx=warn")]
+    #[arg(
+        long,
+        env = "TENURE_LOG",
+        hide_env_values = true,
+        value_name = "FILTER",
+        default_value = "info,sqlx=warn"
+    )]
     log: String,
     /// Stop when standard input closes: a parent that dies takes this process with it
     #[arg(long, hide = true)]

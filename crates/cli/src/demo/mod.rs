@@ -64,13 +64,14 @@ pub(crate) struct Demo {
     #[arg(
         long,
         env = "TENURE_LISTEN",
+        hide_env_values = true,
         value_name = "ADDRESS:PORT",
         default_value = "127.0.0.1:8765"
     )]
     listen: SocketAddr,
     /// Everything is kept in its subdirectory `demo` [default: /var/lib/tenure for root, else
     /// ~/.local/share/tenure]
-    #[arg(long, env = "TENURE_DATA_DIR", value_name = "DIR")]
+    #[arg(long, env = "TENURE_DATA_DIR", hide_env_values = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Load these product files instead of the ones that come with this version
     #[arg(long, value_name = "DIR")]
