@@ -242,6 +242,7 @@ impl Db {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "asked before there is a schema")]
 async fn may_create(conn: &mut PgConnection) -> Result<bool, Error> {
     use sqlx::Row;
     let row = sqlx::raw_sql("SELECT has_schema_privilege('public', 'CREATE') AS may")
