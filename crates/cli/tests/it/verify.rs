@@ -1,6 +1,9 @@
 //! `tenure license verify`: no network, no database.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 use tenure_core::{LicenseId, SubscriptionId};
@@ -88,7 +91,7 @@ impl Files {
         }
     }
 
-    fn verify(&self, keys: &PathBuf, more: &[&str]) -> std::process::Output {
+    fn verify(&self, keys: &Path, more: &[&str]) -> std::process::Output {
         let (license, keys) = (self.license.to_str().unwrap(), keys.to_str().unwrap());
         run(&[&["license", "verify", license, "--keys", keys], more].concat())
     }
