@@ -27,6 +27,7 @@ pub mod tenants;
 pub mod trail;
 mod unit;
 pub mod vault;
+pub mod web;
 
 pub use app::App;
 pub use config::Config;

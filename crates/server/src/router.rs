@@ -17,6 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App, health, http::Problem, identity, installation, products, subscriptions, tenants, trail,
+    web,
 };
 
 /// Largest body of any operation, in bytes; most have a smaller limit.
@@ -117,6 +118,7 @@ pub fn router(app: App) -> Router {
     let text: axum::body::Bytes = document.to_pretty_json().unwrap_or_default().into();
     let document = move || async move { ([(header::CONTENT_TYPE, "application/json")], text) };
     api.route("/openapi.json", axum::routing::get(document))
+        .merge(web::routes(&app))
         .fallback(|| async { Problem::not_found("operation") })
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(|_| Problem::internal("a handler panicked").into_response()))
@@ -135,8 +137,9 @@ async fn method_not_allowed() -> Problem {
 }
 
 /// Gives every request an id, counts it, and writes the id into problems.
-async fn finish(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn finish(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = RequestId::new(app.now());
+    request.extensions_mut().insert(id);
     let mut response = next.run(request).await;
     app.metrics()
         .requests

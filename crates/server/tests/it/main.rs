@@ -5,4 +5,5 @@
 mod harness;
 
 mod clients;
+mod console;
 mod idempotency;
