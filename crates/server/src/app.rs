@@ -18,7 +18,7 @@ use crate::{
     call::{Actor, Call},
     config::Config,
     http::Problem,
-    identity::Principal,
+    identity::{Principal, StaffMember},
     products::Catalog,
     vault::{Key, Vault},
 };
@@ -31,6 +31,9 @@ const ENTITLEMENTS_MAX: usize = 20_000;
 const CATALOGS_MAX: usize = 256;
 /// Tenants' trail keys remembered at most.
 const TENANT_KEYS_MAX: usize = 10_000;
+
+/// Vendor credentials remembered at most.
+const STAFF_MAX: usize = 1_000;
 
 /// A handle on the server's state; cheap to clone.
 #[derive(Clone)]
@@ -47,6 +50,8 @@ struct Inner {
     principals: Guarded<ApiKeyId, Principal>,
     entitlements: Guarded<(TenantId, SubscriptionId), Arc<Resolved>>,
     tenant_keys: Guarded<TenantId, Key>,
+    staff: Guarded<[u8; 32], StaffMember>,
+    newest: Guarded<String, Arc<Catalog>>,
     catalogs: quick_cache::sync::Cache<CatalogVersionId, Arc<Catalog>>,
     metrics: crate::health::Metrics,
 }
@@ -71,6 +76,8 @@ impl App {
             principals: Guarded::new(PRINCIPALS_MAX, freshness.clone()),
             entitlements: Guarded::new(ENTITLEMENTS_MAX, freshness.clone()),
             tenant_keys: Guarded::new(TENANT_KEYS_MAX, freshness.clone()),
+            staff: Guarded::new(STAFF_MAX, freshness.clone()),
+            newest: Guarded::new(CATALOGS_MAX, freshness.clone()),
             catalogs: quick_cache::sync::Cache::new(CATALOGS_MAX),
             metrics: crate::health::Metrics::default(),
             clock_offset_ms: AtomicI64::new(0),
@@ -147,6 +154,15 @@ impl App {
         &self.0.tenant_keys
     }
 
+    pub(crate) fn staff_cache(&self) -> &Guarded<[u8; 32], StaffMember> {
+        &self.0.staff
+    }
+
+    /// The newest version of each product, by slug.
+    pub(crate) fn newest_catalogs(&self) -> &Guarded<String, Arc<Catalog>> {
+        &self.0.newest
+    }
+
     pub(crate) fn catalogs(&self) -> &quick_cache::sync::Cache<CatalogVersionId, Arc<Catalog>> {
         &self.0.catalogs
     }
@@ -166,6 +182,8 @@ impl App {
 
     /// Forgets everything that can change.
     pub fn forget_everything(&self) {
+        self.0.staff.forget(|_, _| true);
+        self.0.newest.forget(|_, _| true);
         self.0.principals.forget(|_, _| true);
         self.0.entitlements.forget(|_, _| true);
         self.0.tenant_keys.forget(|_, _| true);

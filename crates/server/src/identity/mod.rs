@@ -214,15 +214,23 @@ pub async fn revoke_credential(
     let change = Change::updated("credential.revoked", id, &before, &after);
     trail::record(app, &mut tx, call, change).await?;
     tx.commit().await?;
+    app.forget_everything();
     Ok(after)
 }
 
 /// The staff member of a token; `None` for one that was never given or has ended.
 pub async fn staff_of_token(app: &App, token: &str) -> Result<Option<StaffMember>, Problem> {
     let digest = app.vault().digest(PURPOSE, token.as_bytes());
+    if let Some(staff) = app.staff_cache().get(&digest) {
+        return Ok(Some(staff));
+    }
+    let ticket = app.staff_cache().ticket();
     let mut tx = app.db().auth().await?;
     let found = db::staff_by_digest(&mut tx, &digest).await?;
     tx.commit().await?;
+    if let Some(staff) = &found {
+        app.staff_cache().put(ticket, digest, staff.clone());
+    }
     Ok(found)
 }
 

@@ -207,6 +207,10 @@ pub async fn list(app: &App) -> Result<Vec<ProductSummary>, Problem> {
 
 /// The newest version of a product, by slug or id.
 pub async fn latest(app: &App, slug_or_id: &str) -> Result<Arc<Catalog>, Problem> {
+    if let Some(catalog) = app.newest_catalogs().get(&slug_or_id.to_owned()) {
+        return Ok(catalog);
+    }
+    let ticket = app.newest_catalogs().ticket();
     let mut tx = app.db().vendor().await?;
     let row = match slug_or_id.parse::<ProductId>() {
         Ok(id) => db::latest_by_id(&mut tx, id).await?,
@@ -217,6 +221,7 @@ pub async fn latest(app: &App, slug_or_id: &str) -> Result<Arc<Catalog>, Problem
     tx.commit().await?;
     let catalog = Arc::new(row.catalog(meters)?);
     app.catalogs().insert(catalog.version_id, catalog.clone());
+    app.newest_catalogs().put(ticket, slug_or_id.to_owned(), catalog.clone());
     Ok(catalog)
 }
 

@@ -1,0 +1,157 @@
+//! Speed of the foundation, each figure beside the limit it is measured against,
+//! in one run: `scripts/bench`.
+//!
+//! Everything is real: the release binary as a process of its own, HTTP over
+//! loopback, a private PostgreSQL that reaches the disk at every commit. The
+//! load comes from this process, on the same machine.
+
+mod http;
+mod limits;
+mod process;
+
+use std::time::{Duration, Instant};
+
+use http::{Connection, Load};
+use process::Serve;
+use serde_json::json;
+use tenure_tenancy::local::{Cluster, Durability};
+
+const TENANTS: usize = 600;
+const EVENTS_PER_BATCH: usize = 1_000;
+const BATCHES: usize = 300;
+const SENDERS: usize = 4;
+const READ_SECONDS: u64 = 4;
+const READERS: usize = 8;
+
+fn main() {
+    if std::env::args().any(|argument| argument == "--constant-server") {
+        return limits::constant_server();
+    }
+    // `cargo test --benches` only wants to know that this compiles and starts.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(run());
+}
+
+async fn run() {
+    println!("{}", machine());
+    let dir = tempfile::Builder::new().prefix("tenure-bench-").tempdir().expect("a directory");
+    process::let_others_pass(dir.path());
+    let cluster = Cluster::start(&dir.path().join("pg"), Durability::Full).expect("PostgreSQL");
+    let data = dir.path().join("data");
+
+    // The first start migrates; the second is the one that operators see.
+    Serve::start(&data, cluster.url()).await.stop();
+    let serve = Serve::start(&data, cluster.url()).await;
+    figure("start to ready", &format!("{} ms", serve.ready_after.as_millis()), "goal under 1,000 ms");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    figure("resident when idle", &format!("{:.1} MB", serve.resident_mb()), "goal under 50 MB");
+
+    tenants(&serve, cluster.url()).await;
+    ingestion(&serve, cluster.url()).await;
+    entitlements(&serve).await;
+    figure("resident after the load", &format!("{:.1} MB", serve.resident_mb()), "");
+    serve.stop();
+    cluster.stop();
+}
+
+fn figure(what: &str, ours: &str, limit: &str) {
+    println!("{what:<28} {ours:>22}   {limit}");
+}
+
+fn machine() -> String {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("unknown processor", |rest| rest.trim_start_matches([' ', '\t', ':']));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("{model}, {cores} cores, {}", jiff::Zoned::now().strftime("%Y-%m-%d %H:%M %Z"))
+}
+
+/// A client made over HTTP, against a bare transaction with the same inserts.
+async fn tenants(serve: &Serve, admin_url: &str) {
+    let mut connection = Connection::open(serve.address).await;
+    let body = |n: usize| {
+        json!({ "name": format!("Bench {n}"), "product": "kg-rca", "plan": "pro" }).to_string()
+    };
+    for n in 0..50 {
+        connection.post("/admin/clients", process::ADMIN, "application/json", &body(n)).await;
+    }
+    let began = Instant::now();
+    for n in 50..50 + TENANTS {
+        let answer =
+            connection.post("/admin/clients", process::ADMIN, "application/json", &body(n)).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+    }
+    let ours = began.elapsed() / u32::try_from(TENANTS).unwrap_or(1);
+    let bare = limits::bare_tenant_inserts(admin_url, TENANTS).await;
+    figure(
+        "tenant creation",
+        &format!("{:.2} ms", ours.as_secs_f64() * 1e3),
+        &format!(
+            "bare transaction {:.2} ms, ratio {:.2} (at most 2)",
+            bare.as_secs_f64() * 1e3,
+            ours.as_secs_f64() / bare.as_secs_f64()
+        ),
+    );
+}
+
+/// Durable, deduplicated, rolled-up events over HTTP, against `COPY` of the same rows.
+async fn ingestion(serve: &Serve, admin_url: &str) {
+    let key = client(serve, "Ingest", "pro").await;
+    let now = jiff::Timestamp::now();
+    let load = Load {
+        address: serve.address,
+        path: "/api/v1/usage".into(),
+        token: key,
+        content_type: "application/cloudevents-batch+json".into(),
+    };
+    let batches: Vec<String> = (0..BATCHES).map(|n| limits::batch(n, EVENTS_PER_BATCH, now)).collect();
+    let began = Instant::now();
+    load.send_all(batches, SENDERS).await;
+    let events = (BATCHES * EVENTS_PER_BATCH) as f64;
+    let ours = events / began.elapsed().as_secs_f64();
+    let copy = limits::copy_rate(admin_url, BATCHES * EVENTS_PER_BATCH).await;
+    figure(
+        "usage events, batches",
+        &format!("{ours:.0} /s"),
+        &format!("COPY of the same rows {copy:.0} /s, ratio {:.2} (at least 0.25)", ours / copy),
+    );
+}
+
+/// Entitlement reads, against a handler that returns a constant.
+async fn entitlements(serve: &Serve) {
+    let key = client(serve, "Reader", "pro").await;
+    let mut connection = Connection::open(serve.address).await;
+    let body = connection.get("/api/v1/entitlements", &key).await;
+    assert_eq!(body.status, 200, "{}", body.body);
+    let ours = http::reads(serve.address, "/api/v1/entitlements", &key, READERS, READ_SECONDS).await;
+    let constant = process::Constant::start(&body.body).await;
+    let limit = http::reads(constant.address, "/", &key, READERS, READ_SECONDS).await;
+    constant.stop();
+    figure(
+        "entitlement reads",
+        &format!("{:.0} /s, p99 {:.2} ms", ours.rate, ours.p99_ms),
+        &format!(
+            "constant handler {:.0} /s, p99 {:.2} ms, ratio {:.2}",
+            limit.rate,
+            limit.p99_ms,
+            ours.rate / limit.rate
+        ),
+    );
+}
+
+async fn client(serve: &Serve, name: &str, plan: &str) -> String {
+    let mut connection = Connection::open(serve.address).await;
+    let body = json!({ "name": name, "product": "kg-rca", "plan": plan }).to_string();
+    let answer = connection.post("/admin/clients", process::ADMIN, "application/json", &body).await;
+    let made: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+    made["api_key"].as_str().expect("a key").to_owned()
+}

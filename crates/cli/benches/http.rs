@@ -1,0 +1,153 @@
+//! The smallest HTTP client that keeps a connection open: a load generator must
+//! cost less than what it measures.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+};
+
+pub struct Connection {
+    stream: BufReader<TcpStream>,
+    line: String,
+    body: Vec<u8>,
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+impl Connection {
+    pub async fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("the server listens");
+        stream.set_nodelay(true).expect("TCP_NODELAY");
+        Self { stream: BufReader::with_capacity(64 * 1024, stream), line: String::new(), body: Vec::new() }
+    }
+
+    pub async fn get(&mut self, path: &str, token: &str) -> Answer {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\n\r\n");
+        self.exchange(head.as_bytes(), b"").await;
+        self.answer().await
+    }
+
+    pub async fn post(&mut self, path: &str, token: &str, kind: &str, body: &str) -> Answer {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\n\
+             content-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        self.exchange(head.as_bytes(), body.as_bytes()).await;
+        self.answer().await
+    }
+
+    async fn exchange(&mut self, head: &[u8], body: &[u8]) {
+        self.stream.write_all(head).await.expect("sent");
+        self.stream.write_all(body).await.expect("sent");
+    }
+
+    async fn answer(&mut self) -> Answer {
+        let status = self.read().await;
+        Answer { status, body: String::from_utf8_lossy(&self.body).into_owned() }
+    }
+
+    /// Reads one response; the body stays in the buffer. Returns the status.
+    async fn read(&mut self) -> u16 {
+        let mut status = 0;
+        let mut length = 0;
+        loop {
+            self.line.clear();
+            self.stream.read_line(&mut self.line).await.expect("a response");
+            let line = self.line.trim_end();
+            if line.is_empty() {
+                break;
+            }
+            if status == 0 {
+                status = line.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+            } else if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().expect("a length");
+            }
+        }
+        self.body.resize(length, 0);
+        self.stream.read_exact(&mut self.body).await.expect("a body");
+        status
+    }
+}
+
+pub struct Load {
+    pub address: SocketAddr,
+    pub path: String,
+    pub token: String,
+    pub content_type: String,
+}
+
+impl Load {
+    /// Posts every body once, over so many connections.
+    pub async fn send_all(self, bodies: Vec<String>, connections: usize) {
+        let load = Arc::new(self);
+        let queue = Arc::new(Mutex::new(bodies));
+        let senders = (0..connections).map(|_| {
+            let (load, queue) = (load.clone(), queue.clone());
+            tokio::spawn(async move {
+                let mut connection = Connection::open(load.address).await;
+                loop {
+                    let Some(body) = queue.lock().expect("not poisoned").pop() else { return };
+                    let answer =
+                        connection.post(&load.path, &load.token, &load.content_type, &body).await;
+                    assert_eq!(answer.status, 200, "{}", answer.body);
+                    assert!(answer.body.contains("\"accepted\":1000"), "{}", &answer.body[..200]);
+                }
+            })
+        });
+        for sender in senders.collect::<Vec<_>>() {
+            sender.await.expect("a sender");
+        }
+    }
+}
+
+pub struct Reads {
+    pub rate: f64,
+    pub p99_ms: f64,
+}
+
+/// Reads a path for so many seconds over so many connections.
+pub async fn reads(
+    address: SocketAddr,
+    path: &str,
+    token: &str,
+    connections: usize,
+    seconds: u64,
+) -> Reads {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\n\r\n");
+    let began = Instant::now();
+    let until = began + Duration::from_secs(seconds);
+    let readers = (0..connections).map(|_| {
+        let request = request.clone();
+        tokio::spawn(async move {
+            let mut connection = Connection::open(address).await;
+            let mut times = Vec::with_capacity(100_000);
+            while Instant::now() < until {
+                let sent = Instant::now();
+                connection.exchange(request.as_bytes(), b"").await;
+                assert_eq!(connection.read().await, 200);
+                times.push(sent.elapsed());
+            }
+            times
+        })
+    });
+    let mut all = Vec::new();
+    for reader in readers.collect::<Vec<_>>() {
+        all.extend(reader.await.expect("a reader"));
+    }
+    let took = began.elapsed().as_secs_f64();
+    all.sort_unstable();
+    let p99 = all.get(all.len() * 99 / 100).copied().unwrap_or_default();
+    Reads { rate: all.len() as f64 / took, p99_ms: p99.as_secs_f64() * 1e3 }
+}

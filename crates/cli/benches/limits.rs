@@ -1,0 +1,142 @@
+//! What the machine itself can do: the other side of each ratio.
+
+use std::{
+    fmt::Write,
+    time::{Duration, Instant},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::{Connection, PgConnection, Row};
+use uuid::Uuid;
+
+/// A batch of CloudEvents: ids that no other batch has, spread over a day.
+pub fn batch(number: usize, events: usize, now: Timestamp) -> String {
+    let mut text = String::with_capacity(events * 160);
+    text.push('[');
+    for n in 0..events {
+        let age = SignedDuration::from_secs(i64::try_from((number * 7 + n) % 600).unwrap_or(0));
+        let comma = if n == 0 { "" } else { "," };
+        write!(
+            text,
+            r#"{comma}{{"specversion":"1.0","id":"{number}-{n}","source":"/bench","type":"event.ingested","time":"{}"}}"#,
+            now - age
+        )
+        .expect("a string takes everything");
+    }
+    text.push(']');
+    text
+}
+
+/// `COPY` of key and event rows by a superuser into tables with the same indexes:
+/// events a second.
+pub async fn copy_rate(admin_url: &str, events: usize) -> f64 {
+    let mut conn = PgConnection::connect(admin_url).await.expect("the cluster answers");
+    for table in ["usage_keys", "usage_events"] {
+        let sql = format!("CREATE TABLE copy_{table} (LIKE {table} INCLUDING ALL)");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut conn).await.expect("a table");
+    }
+    let (tenant, subscription) = (Uuid::now_v7(), Uuid::now_v7());
+    let now = Timestamp::now();
+    let (mut keys, mut rows) = (String::new(), String::new());
+    for n in 0..events {
+        let key = Uuid::new_v4();
+        let at = now - SignedDuration::from_secs(i64::try_from(n % 600).unwrap_or(0));
+        writeln!(keys, "{tenant}\t{key}\t{}", n as i64 * 7_919).expect("a string");
+        writeln!(rows, "{tenant}\t{subscription}\t1\t{at}\t{now}\t{key}\t1\t\\N\t/bench\t{n}")
+            .expect("a string");
+    }
+    let began = Instant::now();
+    sqlx::raw_sql("BEGIN").execute(&mut conn).await.expect("a transaction");
+    let columns = "tenant_id, subscription_id, meter_id, occurred_at, received_at, key, quantity, member, source, event_id";
+    copy(&mut conn, "COPY copy_usage_keys (tenant_id, key, payload) FROM STDIN", &keys).await;
+    copy(&mut conn, &format!("COPY copy_usage_events ({columns}) FROM STDIN"), &rows).await;
+    sqlx::raw_sql("COMMIT").execute(&mut conn).await.expect("durable");
+    events as f64 / began.elapsed().as_secs_f64()
+}
+
+async fn copy(conn: &mut PgConnection, statement: &str, text: &str) {
+    let mut sink = conn.copy_in_raw(statement).await.expect("COPY");
+    sink.send(text.as_bytes()).await.expect("rows");
+    sink.finish().await.expect("all rows");
+}
+
+/// The rows that making a client writes, inserted bare: one connection, one
+/// transaction a client, one statement a table. The time of one.
+pub async fn bare_tenant_inserts(admin_url: &str, count: usize) -> Duration {
+    let mut conn = PgConnection::connect(admin_url).await.expect("the cluster answers");
+    let tables = [
+        "tenants", "tenant_settings", "tenant_keys", "billing_accounts", "subscriptions", "deployments",
+        "api_keys", "audit_heads", "audit_log", "outbox",
+    ];
+    // The rows of clients made over HTTP, under new ids: the same sizes, the same indexes.
+    let templates = rows(&mut conn, &tables).await;
+    let began = Instant::now();
+    for n in 0..count {
+        let tenant = Uuid::now_v7();
+        sqlx::raw_sql("BEGIN").execute(&mut conn).await.expect("a transaction");
+        for (table, json) in &templates {
+            let json = renewed(table, json.clone(), tenant, n);
+            let columns = if *table == "outbox" { "(tenant_id, topic, payload, created_at)" } else { "" };
+            let select = if *table == "outbox" { "tenant_id, topic, payload, created_at" } else { "*" };
+            let sql = format!(
+                "INSERT INTO {table} {columns} SELECT {select} FROM jsonb_populate_record(NULL::{table}, $1)"
+            );
+            #[allow(clippy::disallowed_methods, reason = "a bench of the bare database")]
+            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(json).execute(&mut conn).await.expect("a row");
+        }
+        sqlx::raw_sql("COMMIT").execute(&mut conn).await.expect("durable");
+    }
+    began.elapsed() / u32::try_from(count).unwrap_or(1)
+}
+
+async fn rows<'a>(
+    conn: &mut PgConnection,
+    tables: &[&'a str],
+) -> Vec<(&'a str, serde_json::Value)> {
+    let newest = "(SELECT id FROM tenants ORDER BY id DESC LIMIT 1)";
+    let mut found = Vec::new();
+    for table in tables {
+        let column = if *table == "tenants" { "id" } else { "tenant_id" };
+        let sql = format!("SELECT to_jsonb(t) AS row FROM {table} t WHERE {column} = {newest} LIMIT 1");
+        let row = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_one(&mut *conn).await.expect("a row");
+        found.push((*table, row.try_get("row").expect("JSON")));
+    }
+    found
+}
+
+/// The same row for another tenant: every id that must be unique is new.
+fn renewed(table: &str, mut row: serde_json::Value, tenant: Uuid, n: usize) -> serde_json::Value {
+    let id = |purpose: u128| Uuid::from_u128(tenant.as_u128() ^ purpose).to_string();
+    let own = match table {
+        "tenants" => {
+            row["slug"] = format!("bare-{n}").into();
+            tenant.to_string()
+        }
+        "billing_accounts" => id(1),
+        "subscriptions" => id(2),
+        "deployments" => id(3),
+        _ => id(4),
+    };
+    row["tenant_id"] = tenant.to_string().into();
+    row["id"] = own.into();
+    row["billing_account_id"] = id(1).into();
+    row["subscription_id"] = id(2).into();
+    row
+}
+
+/// Answers everything with `CONSTANT_BODY`, through the same HTTP stack.
+#[allow(clippy::disallowed_methods, reason = "a process of the bench, told by its parent")]
+pub fn constant_server() {
+    let address = std::env::var("CONSTANT_ADDRESS").expect("an address");
+    let body: axum::body::Bytes = std::env::var("CONSTANT_BODY").expect("a body").into();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async move {
+        let answer = move || {
+            let body = body.clone();
+            async move { ([("content-type", "application/json")], body) }
+        };
+        let router = axum::Router::new().route("/", axum::routing::get(answer));
+        let listener = tokio::net::TcpListener::bind(address).await.expect("a free port");
+        axum::serve(listener, router).await.expect("serves");
+    });
+}

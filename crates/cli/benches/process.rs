@@ -1,0 +1,108 @@
+//! The processes that are measured.
+
+use std::{
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::http::Connection;
+
+pub const ADMIN: &str = "tenv_bench_admin";
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// PostgreSQL may run as another user: let it pass through the directory.
+pub fn let_others_pass(dir: &Path) {
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).expect("permissions");
+}
+
+fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address")
+}
+
+fn end(child: &mut Child) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
+    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+    let _ = child.wait();
+}
+
+pub struct Serve {
+    child: Child,
+    pub address: SocketAddr,
+    pub ready_after: Duration,
+}
+
+impl Serve {
+    pub async fn start(data: &Path, database_url: &str) -> Self {
+        let address = free_address();
+        let products = concat!(env!("CARGO_MANIFEST_DIR"), "/../../products");
+        let began = Instant::now();
+        let child = Command::new(env!("CARGO_BIN_EXE_tenure"))
+            .arg("serve")
+            .env("TENURE_DATABASE_URL", database_url)
+            .env("TENURE_LISTEN", address.to_string())
+            .env("TENURE_DATA_DIR", data)
+            .env("TENURE_ADMIN_TOKEN", ADMIN)
+            .env("TENURE_PRODUCTS_DIR", products)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("tenure serve starts");
+        loop {
+            assert!(began.elapsed() < START_TIMEOUT, "tenure serve did not become ready");
+            if TcpStream::connect(address).is_ok()
+                && Connection::open(address).await.get("/readyz", "").await.status == 200
+            {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Self { child, address, ready_after: began.elapsed() }
+    }
+
+    pub fn resident_mb(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap_or_default();
+        let kb = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<f64>().ok());
+        kb.unwrap_or(f64::NAN) / 1000.0
+    }
+
+    pub fn stop(mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// A server whose only handler returns a constant: what HTTP itself costs.
+pub struct Constant {
+    child: Child,
+    pub address: SocketAddr,
+}
+
+impl Constant {
+    pub async fn start(body: &str) -> Self {
+        let address = free_address();
+        let program = std::env::current_exe().expect("this program");
+        let child = Command::new(program)
+            .arg("--constant-server")
+            .env("CONSTANT_ADDRESS", address.to_string())
+            .env("CONSTANT_BODY", body)
+            .spawn()
+            .expect("the constant server starts");
+        let began = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(began.elapsed() < START_TIMEOUT, "the constant server did not start");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Self { child, address }
+    }
+
+    pub fn stop(mut self) {
+        end(&mut self.child);
+    }
+}
