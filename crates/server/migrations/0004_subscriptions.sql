@@ -82,7 +82,9 @@ CREATE TABLE deployments (
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, subscription_id) REFERENCES subscriptions (tenant_id, id) ON DELETE CASCADE
 );
-CREATE UNIQUE INDEX deployments_name_unique ON deployments (tenant_id, subscription_id, lower(name));
+-- A retired deployment gives its name back.
+CREATE UNIQUE INDEX deployments_name_unique ON deployments (tenant_id, subscription_id, lower(name))
+    WHERE status <> 'retired';
 SELECT isolate('deployments');
 GRANT SELECT, INSERT, UPDATE, DELETE ON deployments TO tenure_tenant;
 
@@ -91,9 +93,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON deployments TO tenure_tenant;
 CREATE TABLE sealed_secrets (
     tenant_id uuid NOT NULL REFERENCES tenants,
     owner_id uuid NOT NULL,
-    field text NOT NULL CHECK (length(field) BETWEEN 1 AND 100),
+    field text NOT NULL CHECK (length(field) BETWEEN 1 AND 200),
     version integer NOT NULL CHECK (version > 0),
-    sealed bytea NOT NULL,
+    -- NULL once cleared. The row stays, so that versions never repeat.
+    sealed bytea,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, owner_id, field)
 );
@@ -131,7 +134,9 @@ CREATE TABLE licenses (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
     subscription_id uuid NOT NULL,
+    -- Without one it covers every deployment of the subscription in its model.
     deployment_id uuid,
+    model text NOT NULL CHECK (model IN ('self_hosted', 'air_gapped')),
     -- An HMAC of the license key's canonical text; the key itself is sealed, because a
     -- customer may ask for it again.
     key_digest bytea NOT NULL CONSTRAINT licenses_key_digest_unique UNIQUE,
@@ -145,8 +150,12 @@ CREATE TABLE licenses (
     FOREIGN KEY (tenant_id, subscription_id) REFERENCES subscriptions (tenant_id, id) ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, deployment_id) REFERENCES deployments (tenant_id, id)
 );
+CREATE INDEX licenses_by_subscription ON licenses (tenant_id, subscription_id);
 SELECT isolate('licenses');
 GRANT SELECT, INSERT, UPDATE, DELETE ON licenses TO tenure_tenant;
+REVOKE SELECT ON licenses FROM tenure_vendor;
+GRANT SELECT (tenant_id, id, subscription_id, deployment_id, model, key_hint, status, revision,
+    created_at, revoked_at) ON licenses TO tenure_vendor;
 
 CREATE TABLE license_revisions (
     tenant_id uuid NOT NULL,

@@ -10,7 +10,10 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use tenure_catalog::Entitlements;
-use tenure_core::{ApiKeyId, CatalogVersionId, Clock, RequestId, SubscriptionId, TenantId};
+use tenure_core::{
+    ApiKeyId, CatalogVersionId, Clock, ProductId, RequestId, SubscriptionId, TenantId,
+};
+use tenure_license::MemorySigner;
 use tenure_tenancy::Db;
 
 use crate::{
@@ -29,6 +32,8 @@ const PRINCIPALS_MAX: usize = 20_000;
 const ENTITLEMENTS_MAX: usize = 20_000;
 /// Catalog versions remembered at most; they never change.
 const CATALOGS_MAX: usize = 256;
+/// Opened signing keys remembered at most.
+const SIGNERS_MAX: usize = 64;
 /// Tenants' trail keys remembered at most.
 const TENANT_KEYS_MAX: usize = 10_000;
 
@@ -52,6 +57,7 @@ struct Inner {
     tenant_keys: Guarded<TenantId, Key>,
     staff: Guarded<[u8; 32], StaffMember>,
     newest: Guarded<String, Arc<Catalog>>,
+    signers: Guarded<ProductId, Arc<MemorySigner>>,
     catalogs: quick_cache::sync::Cache<CatalogVersionId, Arc<Catalog>>,
     metrics: crate::health::Metrics,
 }
@@ -78,6 +84,7 @@ impl App {
             tenant_keys: Guarded::new(TENANT_KEYS_MAX, freshness.clone()),
             staff: Guarded::new(STAFF_MAX, freshness.clone()),
             newest: Guarded::new(CATALOGS_MAX, freshness.clone()),
+            signers: Guarded::new(SIGNERS_MAX, freshness.clone()),
             catalogs: quick_cache::sync::Cache::new(CATALOGS_MAX),
             metrics: crate::health::Metrics::default(),
             clock_offset_ms: AtomicI64::new(0),
@@ -163,6 +170,10 @@ impl App {
         &self.0.newest
     }
 
+    pub(crate) fn signers(&self) -> &Guarded<ProductId, Arc<MemorySigner>> {
+        &self.0.signers
+    }
+
     pub(crate) fn catalogs(&self) -> &quick_cache::sync::Cache<CatalogVersionId, Arc<Catalog>> {
         &self.0.catalogs
     }
@@ -187,5 +198,6 @@ impl App {
         self.0.principals.forget(|_, _| true);
         self.0.entitlements.forget(|_, _| true);
         self.0.tenant_keys.forget(|_, _| true);
+        self.0.signers.forget(|_, _| true);
     }
 }

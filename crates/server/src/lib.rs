@@ -19,6 +19,7 @@ pub mod http;
 pub mod idempotency;
 pub mod identity;
 pub mod installation;
+pub mod licensing;
 pub mod products;
 pub mod router;
 mod serve;

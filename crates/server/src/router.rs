@@ -16,8 +16,8 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    App, health, http::Problem, identity, installation, products, subscriptions, tenants, trail,
-    web,
+    App, deployments, health, http::Problem, identity, installation, licensing, products,
+    subscriptions, tenants, trail, web,
 };
 
 /// Largest body of any operation, in bytes; most have a smaller limit.
@@ -69,6 +69,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(products::api::versions))
         .routes(routes!(products::api::source))
         .routes(routes!(products::api::jwks))
+        .routes(routes!(products::api::signing_keys))
+        .routes(routes!(products::api::rotate_signing_key))
         .routes(routes!(products::api::sellers, products::api::create_seller))
         .routes(routes!(products::api::update_seller))
         // Tenants
@@ -100,6 +102,18 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(subscriptions::keys_api::list, subscriptions::keys_api::create))
         .routes(routes!(subscriptions::keys_api::rotate))
         .routes(routes!(subscriptions::keys_api::revoke))
+        // Deployments and licenses
+        .routes(routes!(deployments::api::list, deployments::api::create))
+        .routes(routes!(deployments::api::show, deployments::api::update))
+        .routes(routes!(deployments::api::retire))
+        .routes(routes!(deployments::api::record_resources))
+        .routes(routes!(deployments::api::env))
+        .routes(routes!(licensing::api::list, licensing::api::issue))
+        .routes(routes!(licensing::api::show))
+        .routes(routes!(licensing::api::file))
+        .routes(routes!(licensing::api::reveal))
+        .routes(routes!(licensing::api::renew))
+        .routes(routes!(licensing::api::revoke))
         // Audit
         .routes(routes!(trail::api::vendor))
         .routes(routes!(trail::api::verify_vendor))

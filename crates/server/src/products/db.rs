@@ -355,13 +355,13 @@ pub(super) struct SigningKeyRow {
     pub(super) sealed_private: Vec<u8>,
     pub(super) id: tenure_core::SigningKeyId,
     pub(super) status: String,
+    pub(super) created_at: jiff_sqlx::Timestamp,
 }
 
 pub(super) async fn insert_signing_key(
     tx: &mut VendorTx,
     row: &SigningKeyRow,
     product: ProductId,
-    now: Timestamp,
 ) -> Result<(), Problem> {
     sqlx::query!(
         "INSERT INTO signing_keys (id, product_id, kid, public_jwk, sealed_private, status, created_at)
@@ -372,7 +372,7 @@ pub(super) async fn insert_signing_key(
         row.public_jwk,
         row.sealed_private,
         row.status,
-        now.to_sqlx()
+        row.created_at as _
     )
     .execute(&mut **tx)
     .await?;
@@ -386,11 +386,25 @@ pub(super) async fn signing_keys(
 ) -> Result<Vec<SigningKeyRow>, Problem> {
     let rows = sqlx::query_as!(
         SigningKeyRow,
-        "SELECT id, kid, public_jwk, sealed_private, status FROM signing_keys
+        "SELECT id, kid, public_jwk, sealed_private, status, created_at FROM signing_keys
          WHERE product_id = $1 ORDER BY status, created_at DESC LIMIT 100",
         product.uuid()
     )
     .fetch_all(&mut **tx)
     .await?;
     Ok(rows)
+}
+
+/// The active key of a product signs no more; it stays published.
+pub(super) async fn retire_signing_keys(
+    tx: &mut VendorTx,
+    product: ProductId,
+) -> Result<(), Problem> {
+    sqlx::query!(
+        "UPDATE signing_keys SET status = 'retired' WHERE product_id = $1 AND status = 'active'",
+        product.uuid()
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

@@ -268,6 +268,9 @@ pub async fn transition(
         .map_err(|error| Problem::conflict("illegal-transition", format!("{error}.")))?;
     let after = before.clone().in_state(to, call.now);
     db::update(&mut tx, &after).await?;
+    if to == SubscriptionStatus::Cancelled {
+        crate::deployments::end_all(app, &mut tx, call, id).await?;
+    }
     let action = format!("subscription.{}", to.word());
     trail::record(app, &mut tx, call, Change::updated(&action, id, &before, &after)).await?;
     tx.commit().await?;
@@ -276,11 +279,12 @@ pub async fn transition(
 }
 
 /// Cancels whatever is left of a tenant that leaves.
-pub(crate) async fn cancel_all(tx: &mut TenantTx, call: &Call) -> Result<(), Problem> {
+pub(crate) async fn cancel_all(app: &App, tx: &mut TenantTx, call: &Call) -> Result<(), Problem> {
     for subscription in db::list(tx).await? {
         if subscription.status != SubscriptionStatus::Cancelled {
             let cancelled = subscription.in_state(SubscriptionStatus::Cancelled, call.now);
             db::update(tx, &cancelled).await?;
+            crate::deployments::end_all(app, tx, call, cancelled.id).await?;
         }
     }
     Ok(())

@@ -141,7 +141,7 @@ pub async fn transition(
     let after = Tenant { status: to, updated_at: call.now, ..before.clone() };
     db::update(&mut tx, &after).await?;
     if to == TenantStatus::Cancelled {
-        crate::subscriptions::cancel_all(&mut tx, call).await?;
+        crate::subscriptions::cancel_all(app, &mut tx, call).await?;
     }
     let action = match to {
         TenantStatus::Active => "tenant.resumed",

@@ -113,6 +113,16 @@ impl TestServer {
         Self::on(TestDatabase::create(&MIGRATOR).await, config).await
     }
 
+    /// A server with some of the real products: each signing key costs a second.
+    pub async fn with_product(slugs: &[&str]) -> Self {
+        let test = Self::empty().await;
+        for slug in slugs {
+            let path = format!("{}/../../products/{slug}/product.toml", env!("CARGO_MANIFEST_DIR"));
+            test.load(&std::fs::read_to_string(path).expect("a product file")).await;
+        }
+        test
+    }
+
     /// A server on that database: a second one, or with other settings.
     pub async fn on(database: TestDatabase, config: Config) -> Self {
         let clock = Arc::new(ManualClock::new(EPOCH.parse().unwrap()));
@@ -218,6 +228,15 @@ impl TestServer {
         let made = self.post(ADMIN, "/admin/clients", body).await.expect(201);
         let text = |field: &str| made[field].as_str().unwrap().to_owned();
         (text("client_id"), text("api_key"))
+    }
+
+    /// A tenant called `acme`, and a subscription of it: its id.
+    pub async fn subscribe(&self, tenant: &str, subscription: Value) -> String {
+        let body = json!({ "name": tenant, "contact_email": format!("it@{tenant}.example") });
+        self.post(ADMIN, "/api/v1/admin/tenants", body).await.expect(201);
+        let path = format!("/api/v1/admin/tenants/{tenant}/subscriptions");
+        let made = self.post(ADMIN, &path, subscription).await.expect(201);
+        made["id"].as_str().unwrap().to_owned()
     }
 
     /// Moves the clock forward.

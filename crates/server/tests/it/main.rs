@@ -6,4 +6,6 @@ mod harness;
 
 mod clients;
 mod console;
+mod deployments;
 mod idempotency;
+mod licenses;
