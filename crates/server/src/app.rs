@@ -23,6 +23,7 @@ use crate::{
     http::Problem,
     identity::{Principal, StaffMember},
     products::Catalog,
+    subscriptions::entitlements::Situation,
     vault::{Key, Vault},
 };
 
@@ -30,6 +31,8 @@ use crate::{
 const PRINCIPALS_MAX: usize = 20_000;
 /// Resolved entitlements remembered at most.
 const ENTITLEMENTS_MAX: usize = 20_000;
+/// Subscriptions remembered with their terms, at most.
+const SITUATIONS_MAX: usize = 20_000;
 /// Catalog versions remembered at most; they never change.
 const CATALOGS_MAX: usize = 256;
 /// Opened signing keys remembered at most.
@@ -54,6 +57,7 @@ struct Inner {
     freshness: Freshness,
     principals: Guarded<ApiKeyId, Principal>,
     entitlements: Guarded<(TenantId, SubscriptionId), Arc<Resolved>>,
+    situations: Guarded<(TenantId, SubscriptionId), Arc<Situation>>,
     tenant_keys: Guarded<TenantId, Key>,
     staff: Guarded<[u8; 32], StaffMember>,
     newest: Guarded<String, Arc<Catalog>>,
@@ -81,6 +85,7 @@ impl App {
         Self(Arc::new(Inner {
             principals: Guarded::new(PRINCIPALS_MAX, freshness.clone()),
             entitlements: Guarded::new(ENTITLEMENTS_MAX, freshness.clone()),
+            situations: Guarded::new(SITUATIONS_MAX, freshness.clone()),
             tenant_keys: Guarded::new(TENANT_KEYS_MAX, freshness.clone()),
             staff: Guarded::new(STAFF_MAX, freshness.clone()),
             newest: Guarded::new(CATALOGS_MAX, freshness.clone()),
@@ -157,6 +162,10 @@ impl App {
         &self.0.entitlements
     }
 
+    pub(crate) fn situations(&self) -> &Guarded<(TenantId, SubscriptionId), Arc<Situation>> {
+        &self.0.situations
+    }
+
     pub(crate) fn tenant_keys(&self) -> &Guarded<TenantId, Key> {
         &self.0.tenant_keys
     }
@@ -188,6 +197,7 @@ impl App {
     pub fn forget_tenant(&self, tenant: TenantId) {
         self.0.principals.forget(|_, principal| principal.tenant == tenant);
         self.0.entitlements.forget(|(of, _), _| *of == tenant);
+        self.0.situations.forget(|(of, _), _| *of == tenant);
         self.0.tenant_keys.forget(|of, _| *of == tenant);
     }
 
@@ -197,6 +207,7 @@ impl App {
         self.0.newest.forget(|_, _| true);
         self.0.principals.forget(|_, _| true);
         self.0.entitlements.forget(|_, _| true);
+        self.0.situations.forget(|_, _| true);
         self.0.tenant_keys.forget(|_, _| true);
         self.0.signers.forget(|_, _| true);
     }

@@ -10,10 +10,12 @@
 //! idempotent answer in one transaction, or not at all.
 
 pub mod app;
+pub mod billing;
 pub mod cache;
 pub mod call;
 pub mod config;
 pub mod deployments;
+pub mod flags;
 pub mod health;
 pub mod http;
 pub mod idempotency;
@@ -27,6 +29,7 @@ pub mod subscriptions;
 pub mod tenants;
 pub mod trail;
 mod unit;
+pub mod usage;
 pub mod vault;
 pub mod web;
 

@@ -16,8 +16,8 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    App, deployments, health, http::Problem, identity, installation, licensing, products,
-    subscriptions, tenants, trail, web,
+    App, billing, deployments, flags, health, http::Problem, identity, installation, licensing,
+    products, subscriptions, tenants, trail, usage, web,
 };
 
 /// Largest body of any operation, in bytes; most have a smaller limit.
@@ -114,6 +114,15 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(licensing::api::reveal))
         .routes(routes!(licensing::api::renew))
         .routes(routes!(licensing::api::revoke))
+        // Usage, bills, flags
+        .routes(routes!(usage::api::record))
+        .routes(routes!(usage::api::own_summary))
+        .routes(routes!(usage::api::summary))
+        .routes(routes!(billing::api::own))
+        .routes(routes!(billing::api::show))
+        .routes(routes!(flags::api::one))
+        .routes(routes!(flags::api::all))
+        .routes(routes!(flags::api::configuration))
         // Audit
         .routes(routes!(trail::api::vendor))
         .routes(routes!(trail::api::verify_vendor))

@@ -35,6 +35,44 @@ pub(crate) async fn situation(
     Ok(Situation { tenant, subscription, catalog, terms })
 }
 
+impl Situation {
+    /// Whether access is withheld: of the tenant, or of this subscription.
+    pub(crate) fn is_withheld(&self) -> bool {
+        let ended = matches!(
+            self.subscription.status,
+            SubscriptionStatus::Suspended | SubscriptionStatus::Cancelled
+        );
+        ended || self.tenant.status != TenantStatus::Active
+    }
+
+    /// The plan, on the terms of the pinned version.
+    pub(crate) fn plan(&self) -> Option<&tenure_catalog::Plan> {
+        self.catalog.product.plan(&self.subscription.plan)
+    }
+
+    /// The number of a meter in rows of usage.
+    pub(crate) fn meter_id(&self, meter: &str) -> Result<i32, Problem> {
+        let number = self.catalog.meters.get(meter).copied();
+        number.ok_or_else(|| Problem::internal(format!("the meter {meter} has no number")))
+    }
+}
+
+/// The situation, from memory while nothing changed.
+pub(crate) async fn known_situation(
+    app: &App,
+    tenant: TenantId,
+    id: SubscriptionId,
+) -> Result<Arc<Situation>, Problem> {
+    let key = (tenant, id);
+    if let Some(known) = app.situations().get(&key) {
+        return Ok(known);
+    }
+    let ticket = app.situations().ticket();
+    let found = Arc::new(situation(app, tenant, id).await?);
+    app.situations().put(ticket, key, found.clone());
+    Ok(found)
+}
+
 /// What a subscription may do now. Served from memory while nothing changed.
 pub async fn read(
     app: &App,
@@ -70,12 +108,7 @@ pub(crate) async fn require_access(
     id: SubscriptionId,
 ) -> Result<(), Problem> {
     let situation = situation(app, tenant, id).await?;
-    let open = situation.tenant.status == TenantStatus::Active
-        && !matches!(
-            situation.subscription.status,
-            SubscriptionStatus::Suspended | SubscriptionStatus::Cancelled
-        );
-    if open {
+    if !situation.is_withheld() {
         return Ok(());
     }
     Err(Problem::forbidden(format!(

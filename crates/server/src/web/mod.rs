@@ -36,7 +36,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{App, http::Problem};
 use pages::{
-    actions, overview as start, products, sign_in, tenant, tenants,
+    actions, deployments, overview as start, products, sign_in, subscription, tenant, tenants, usage,
 };
 use sign_in_limit::SignInLimit;
 
@@ -59,9 +59,9 @@ pub fn routes(app: &App) -> Router<App> {
         .route("/console/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route("/console/tenants", get(tenants::list))
-        .route("/console/tenants/{tenant}", get(tenant::access))
-        .route("/console/tenants/{tenant}/usage", get(tenant::access))
-        .route("/console/tenants/{tenant}/deployments", get(tenant::access))
+        .route("/console/tenants/{tenant}", get(subscription::summary))
+        .route("/console/tenants/{tenant}/usage", get(usage::show))
+        .route("/console/tenants/{tenant}/deployments", get(deployments::show))
         .route("/console/tenants/{tenant}/access", get(tenant::access))
         .route("/console/tenants/{tenant}/audit", get(tenant::audit))
         .route(

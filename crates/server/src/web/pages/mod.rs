@@ -1,11 +1,15 @@
 //! The pages: short handlers and the view model of each.
 
 pub(super) mod actions;
+mod bill;
+pub(super) mod deployments;
 pub(super) mod overview;
 pub(super) mod products;
 pub(super) mod sign_in;
+pub(super) mod subscription;
 pub(super) mod tenant;
 pub(super) mod tenants;
+pub(super) mod usage;
 
 use super::{frame::Mark, words};
 use tenure_catalog::Model;

@@ -1,0 +1,112 @@
+//! `/api/v1/usage`.
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::HeaderMap,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use tenure_api::usage::{Event, Receipt, UsageSummary};
+use tenure_core::SubscriptionId;
+use utoipa::IntoParams;
+
+use super::{BODY_BYTES_MAX, event, summary::DAYS_DEFAULT};
+use crate::{
+    App,
+    http::{Json, Problem, Query, read_body},
+    identity::{ApiKey, Staff},
+    subscriptions::api::PathSubscription,
+    tenants::api::PathTenant,
+};
+
+/// How much of the past a summary shows.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SummaryQuery {
+    /// Days of the daily series, 1 to 400; 30 when absent.
+    #[param(minimum = 1, maximum = 400)]
+    pub days: Option<u16>,
+}
+
+/// Record usage
+///
+/// CloudEvents 1.0: one (`application/cloudevents+json`), a batch
+/// (`application/cloudevents-batch+json`), either as `application/json`, or in
+/// binary mode (`ce-*` headers, JSON data). At most 10,000 events and 16 MiB.
+///
+/// The events that can be recorded are, in one transaction; every event has a
+/// result of its own, in order. An event counts once: its name is (source, id),
+/// and sending it again is answered `duplicate`, which makes retries safe. The
+/// same name with other content is a `conflict`. `time` may lie up to 400 days
+/// back (not before the subscription began) and 5 minutes ahead. Quantities are
+/// plain decimals, as JSON numbers or strings, with at most 15 digits before and
+/// 6 after the point.
+///
+/// Events of a key of the environment `test` are checked and answered, and
+/// never stored.
+///
+/// Reasons of rejected events: `malformed`, `missing_attribute`,
+/// `unsupported_specversion`, `unsupported_data`, `too_long`, `bad_text`,
+/// `missing_time`, `bad_time`, `in_future`, `too_old`, `before_subscription`,
+/// `unknown_type`, `missing_field`, `bad_data`, `bad_value`, `bad_quantity`. Of
+/// conflicts: `key_reused`.
+#[utoipa::path(post, path = "/api/v1/usage", tag = "Usage", operation_id = "recordUsage",
+    request_body(content(
+        (Vec<Event> = "application/cloudevents-batch+json", example = json!([{
+            "specversion": "1.0", "id": "e-1", "source": "/clusters/eu-1", "type": "event.ingested",
+            "time": "2026-03-01T12:00:00Z"}])),
+        (Event = "application/cloudevents+json"),
+        (Vec<Event> = "application/json"))),
+    responses(
+        (status = 200, body = Receipt<'static>),
+        (status = 400, body = Problem, description = "Not JSON"),
+        (status = 403, body = Problem, description = "The subscription is cancelled"),
+        (status = 413, body = Problem), (status = 415, body = Problem),
+        (status = 503, body = Problem, description = "Nothing was recorded; send it again")))]
+pub async fn record(
+    State(app): State<App>,
+    key: ApiKey,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    // The type is refused before the body is read.
+    let length = headers.get("content-length").and_then(|value| value.to_str().ok());
+    let mode = event::mode(&headers, length.is_none_or(|length| length == "0"))?;
+    let body = read_body(body, BODY_BYTES_MAX).await?;
+    let events = event::read(&headers, &body, mode)?;
+    let receipt = super::record(&app, &key.0, events).await?;
+    Ok(Json(receipt).into_response())
+}
+
+/// What the caller's subscription used so far
+///
+/// Each meter in the present window of its limit, what happens past it, and a
+/// daily series in the tenant's time zone.
+#[utoipa::path(get, path = "/api/v1/usage/summary", tag = "Usage", operation_id = "ownUsageSummary",
+    params(SummaryQuery), responses((status = 200, body = UsageSummary), (status = 422, body = Problem)))]
+pub async fn own_summary(
+    State(app): State<App>,
+    key: ApiKey,
+    Query(query): Query<SummaryQuery>,
+) -> Result<Json<UsageSummary>, Problem> {
+    let days = query.days.unwrap_or(DAYS_DEFAULT);
+    super::summary(&app, key.0.tenant, key.0.subscription, days).await.map(Json)
+}
+
+/// What a subscription used so far, for staff
+#[utoipa::path(get, path = "/api/v1/admin/tenants/{tenant}/subscriptions/{subscription}/usage", tag = "Usage",
+    operation_id = "showUsage",
+    params(("tenant" = String, Path), ("subscription" = SubscriptionId, Path), SummaryQuery),
+    responses((status = 200, body = UsageSummary), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn summary(
+    State(app): State<App>,
+    _staff: Staff,
+    tenant: PathTenant,
+    PathSubscription(id): PathSubscription,
+    Query(query): Query<SummaryQuery>,
+) -> Result<Json<UsageSummary>, Problem> {
+    let days = query.days.unwrap_or(DAYS_DEFAULT);
+    super::summary(&app, tenant.id(), id, days).await.map(Json)
+}

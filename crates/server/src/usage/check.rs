@@ -1,0 +1,311 @@
+//! Whether one event can be recorded, and what of it each meter counts.
+
+use std::borrow::Cow;
+
+use jiff::{SignedDuration, Timestamp};
+use rust_decimal::Decimal;
+use serde_json::value::RawValue;
+use tenure_catalog::{Aggregation, Meter};
+use tenure_core::Quantity;
+use tenure_license::Digest;
+use uuid::Uuid;
+
+use super::event::{CloudEvent, Text, member};
+use crate::subscriptions::entitlements::Situation;
+
+/// Longest `id`, `type` and `subject`, in bytes.
+const ATTRIBUTE_LEN_MAX: usize = 256;
+/// Longest `source`, in bytes.
+const SOURCE_LEN_MAX: usize = 512;
+/// Longest value that a `unique` meter counts once, in bytes.
+const MEMBER_LEN_MAX: usize = 256;
+/// Longest `data`, in bytes.
+const DATA_LEN_MAX: usize = 64 * 1024;
+/// How far ahead a producer's clock may be.
+pub(super) const AHEAD_MAX: SignedDuration = SignedDuration::from_mins(5);
+/// For how long an event may come late: as long as it would be recognised when
+/// it comes twice (SPEC 12 of the design: the dedupe horizon).
+pub const HORIZON_DAYS: i64 = 400;
+/// A suggestion is at least this much alike.
+const LIKENESS_MIN: f64 = 0.6;
+
+/// Why an event is not recorded.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// Stable: programs may compare it.
+    pub(super) reason: &'static str,
+    pub(super) detail: String,
+}
+
+fn refuse(reason: &'static str, detail: impl Into<String>) -> Refusal {
+    Refusal { reason, detail: detail.into() }
+}
+
+/// What one meter counts of an event.
+#[derive(Debug)]
+pub(super) struct Reading<'a> {
+    pub(super) meter_id: i32,
+    pub(super) quantity: Decimal,
+    pub(super) member: Option<Cow<'a, str>>,
+}
+
+/// An event that can be recorded.
+#[derive(Debug)]
+pub(super) struct Checked<'a> {
+    pub(super) id: Cow<'a, str>,
+    pub(super) source: Cow<'a, str>,
+    /// In whole microseconds, as stored.
+    pub(super) time: Timestamp,
+    /// Names the event: it counts once.
+    pub(super) key: Uuid,
+    /// Tells a repetition from another event under the same name.
+    pub(super) payload: i64,
+}
+
+/// Checks events of one request.
+pub(super) struct Checker<'s> {
+    situation: &'s Situation,
+    now: Timestamp,
+    oldest: Timestamp,
+    /// Reused for every hash.
+    buffer: Vec<u8>,
+}
+
+impl<'s> Checker<'s> {
+    pub(super) fn new(situation: &'s Situation, now: Timestamp) -> Self {
+        let horizon = SignedDuration::from_hours(24 * HORIZON_DAYS);
+        let oldest = now.checked_sub(horizon).unwrap_or(Timestamp::MIN);
+        Self { situation, now, oldest, buffer: Vec::with_capacity(1024) }
+    }
+
+    /// The event, with its readings appended to `readings`; when it is refused,
+    /// `readings` is as before.
+    pub(super) fn check<'a>(
+        &mut self,
+        event: CloudEvent<'a>,
+        readings: &mut Vec<Reading<'a>>,
+    ) -> Result<Checked<'a>, Refusal> {
+        let version = event.specversion.as_ref().map(|text| &*text.0);
+        if version != Some("1.0") {
+            let detail = "`specversion` must be \"1.0\".";
+            return Err(refuse("unsupported_specversion", detail));
+        }
+        let id = attribute(event.id, "id", ATTRIBUTE_LEN_MAX)?;
+        let source = attribute(event.source, "source", SOURCE_LEN_MAX)?;
+        let kind = attribute(event.kind, "type", ATTRIBUTE_LEN_MAX)?;
+        let subject = match event.subject {
+            Some(text) => Some(attribute(Some(text), "subject", ATTRIBUTE_LEN_MAX)?),
+            None => None,
+        };
+        let content = event.datacontenttype.as_ref().map_or("application/json", |text| &text.0);
+        if event.data_base64.is_some() || !content.contains("json") {
+            return Err(refuse("unsupported_data", "`data` must be JSON."));
+        }
+        let time = self.time(event.time)?;
+        let data = event.data.filter(|data| data.get() != "null");
+        if data.is_some_and(|data| data.get().len() > DATA_LEN_MAX) {
+            let detail = format!("`data` is longer than {DATA_LEN_MAX} bytes.");
+            return Err(refuse("too_long", detail));
+        }
+        let before = readings.len();
+        if let Err(refusal) = self.read(&kind, data, readings) {
+            readings.truncate(before);
+            return Err(refusal);
+        }
+        let key = self.key(&source, &id);
+        let payload = self.payload(&kind, subject.as_deref(), time, data);
+        Ok(Checked { id, source, time, key, payload })
+    }
+
+    fn time(&self, time: Option<Text<'_>>) -> Result<Timestamp, Refusal> {
+        let Some(Text(text)) = time else {
+            let detail = "`time` is required: when it happened, set by the producer.";
+            return Err(refuse("missing_time", detail));
+        };
+        let time: Timestamp = text.parse().map_err(|_| {
+            refuse("bad_time", "`time` must be RFC 3339, such as 2026-03-01T12:00:00Z.")
+        })?;
+        let time = Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time);
+        let ahead = self.now.checked_add(AHEAD_MAX).unwrap_or(Timestamp::MAX);
+        if time > ahead {
+            let detail = format!("`time` is more than 5 minutes ahead of {}.", self.now);
+            return Err(refuse("in_future", detail));
+        }
+        if time < self.oldest {
+            let detail = format!(
+                "The event is more than {HORIZON_DAYS} days old; older usage can no longer be \
+                 told from a repetition. Contact {}.",
+                self.situation.catalog.product.sales_contact
+            );
+            return Err(refuse("too_old", detail));
+        }
+        let start = self.situation.subscription.anchor;
+        if time < start {
+            let detail = format!("The subscription began at {start}; the event is older.");
+            return Err(refuse("before_subscription", detail));
+        }
+        Ok(time)
+    }
+
+    /// What each meter of the type counts.
+    fn read<'a>(
+        &self,
+        kind: &str,
+        data: Option<&'a RawValue>,
+        readings: &mut Vec<Reading<'a>>,
+    ) -> Result<(), Refusal> {
+        let before = readings.len();
+        for meter in &self.situation.catalog.product.meters {
+            if meter.event_type != kind {
+                continue;
+            }
+            let number = self.situation.catalog.meters.get(&meter.id);
+            let meter_id = *number.ok_or_else(|| {
+                refuse("unknown_type", format!("The meter `{}` is not known here.", meter.id))
+            })?;
+            let (quantity, member) = reading(meter, data)?;
+            readings.push(Reading { meter_id, quantity, member });
+        }
+        if readings.len() == before { Err(self.unknown(kind)) } else { Ok(()) }
+    }
+
+    fn unknown(&self, kind: &str) -> Refusal {
+        let product = &self.situation.catalog.product;
+        let mut known: Vec<&str> = product.meters.iter().map(|m| m.event_type.as_str()).collect();
+        known.sort_unstable();
+        known.dedup();
+        let like = |name: &&str| strsim::normalized_damerau_levenshtein(kind, name);
+        let nearest = known.iter().copied().max_by(|a, b| like(a).total_cmp(&like(b)));
+        let hint = match nearest.filter(|name| like(name) >= LIKENESS_MIN) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("there are: {}.", known.join(", ")),
+        };
+        let detail = format!("No meter of {} counts `{kind}`; {hint}", product.name);
+        refuse("unknown_type", detail)
+    }
+
+    /// First 16 bytes of SHA-256 over the length-prefixed (tenant, source, id).
+    fn key(&mut self, source: &str, id: &str) -> Uuid {
+        self.buffer.clear();
+        self.put(self.situation.tenant.id.uuid().as_bytes());
+        self.put(source.as_bytes());
+        self.put(id.as_bytes());
+        let digest = Digest::sha256(&self.buffer);
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest.as_bytes()[..16]);
+        Uuid::from_bytes(bytes)
+    }
+
+    /// First 8 bytes of SHA-256 over what the event says. Blanks between the
+    /// tokens of `data` say nothing.
+    fn payload(
+        &mut self,
+        kind: &str,
+        subject: Option<&str>,
+        time: Timestamp,
+        data: Option<&RawValue>,
+    ) -> i64 {
+        self.buffer.clear();
+        self.put(self.situation.subscription.id.uuid().as_bytes());
+        self.put(kind.as_bytes());
+        self.put(subject.unwrap_or_default().as_bytes());
+        self.buffer.extend_from_slice(&time.as_microsecond().to_be_bytes());
+        if let Some(data) = data {
+            compact(data.get(), &mut self.buffer);
+        }
+        let digest = Digest::sha256(&self.buffer);
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&digest.as_bytes()[..8]);
+        i64::from_be_bytes(bytes)
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        self.buffer.extend_from_slice(bytes);
+    }
+}
+
+/// Valid JSON without the blanks between its tokens.
+fn compact(json: &str, into: &mut Vec<u8>) {
+    let (mut inside, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        if !inside && byte.is_ascii_whitespace() {
+            continue;
+        }
+        into.push(byte);
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if inside => escaped = true,
+            b'"' => inside = !inside,
+            _ => {}
+        }
+    }
+}
+
+fn attribute<'a>(
+    given: Option<Text<'a>>,
+    name: &'static str,
+    len_max: usize,
+) -> Result<Cow<'a, str>, Refusal> {
+    let Some(Text(text)) = given.filter(|text| !text.0.is_empty()) else {
+        return Err(refuse("missing_attribute", format!("`{name}` is required.")));
+    };
+    plain(text, name, len_max)
+}
+
+/// A text within its limit, without what no database and no terminal takes.
+fn plain<'a>(text: Cow<'a, str>, name: &str, len_max: usize) -> Result<Cow<'a, str>, Refusal> {
+    if text.len() > len_max {
+        return Err(refuse("too_long", format!("`{name}` is longer than {len_max} bytes.")));
+    }
+    if text.bytes().any(|byte| byte.is_ascii_control()) {
+        return Err(refuse("bad_text", format!("`{name}` has control characters.")));
+    }
+    Ok(text)
+}
+
+/// The value that a meter reads of an event's data.
+fn reading<'a>(
+    meter: &Meter,
+    data: Option<&'a RawValue>,
+) -> Result<(Decimal, Option<Cow<'a, str>>), Refusal> {
+    let Some(field) = meter.aggregation.field() else { return Ok((Decimal::ONE, None)) };
+    let missing = || refuse("missing_field", format!("`data.{field}` is required."));
+    let found = member(data.ok_or_else(missing)?, field);
+    let raw = found.map_err(|detail| refuse("bad_data", detail))?.ok_or_else(missing)?;
+    let text: Cow<'a, str> = if raw.get().starts_with('"') {
+        let text: Text<'a> = serde_json::from_str(raw.get())
+            .map_err(|_| refuse("bad_data", format!("`data.{field}` is no text.")))?;
+        text.0
+    } else {
+        Cow::Borrowed(raw.get())
+    };
+    if matches!(meter.aggregation, Aggregation::Unique { .. }) {
+        if text.is_empty() || text.starts_with(['{', '[']) || matches!(raw.get(), "null") {
+            let detail = format!("`data.{field}` must be a text or a number.");
+            return Err(refuse("bad_value", detail));
+        }
+        let member = plain(text, field, MEMBER_LEN_MAX)?;
+        return Ok((Decimal::ONE, Some(member)));
+    }
+    let quantity: Quantity = text
+        .parse()
+        .map_err(|error| refuse("bad_quantity", format!("`data.{field}`: {error}.")))?;
+    Ok((quantity.value(), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_between_tokens_say_nothing_and_blanks_in_texts_do() {
+        let compacted = |json: &str| {
+            let mut bytes = Vec::new();
+            compact(json, &mut bytes);
+            String::from_utf8(bytes).unwrap()
+        };
+        assert_eq!(compacted("{ \"a b\" :\n [1, 2] }"), r#"{"a b":[1,2]}"#);
+        assert_eq!(compacted(r#"{"a": "\" x"}"#), r#"{"a":"\" x"}"#);
+    }
+}

@@ -1,0 +1,195 @@
+//! Totals of windows of time, exactly.
+//!
+//! A window begins and ends where the catalog says: at midnight in the
+//! tenant's zone, or at the second that a subscription began. Whole quarter
+//! hours inside come from rollups, the rest at both ends from single events.
+//! `unique` and `time_weighted` meters cannot be added up from rollups and are
+//! computed from events.
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use tenure_catalog::{Aggregation, Meter};
+use tenure_core::{Period, SubscriptionId};
+use tenure_tenancy::TenantTx;
+
+use super::{
+    batch::BUCKET_SECONDS,
+    db::{self, Stretches, Sums},
+};
+use crate::{http::Problem, subscriptions::entitlements::Situation};
+
+/// Windows asked for in one go at most, over all meters.
+const WINDOWS_MAX: usize = 20_000;
+
+/// What is asked of one meter.
+pub struct Asked<'a> {
+    /// Of the pinned version.
+    pub meter: &'a Meter,
+    /// In any order; may overlap.
+    pub windows: Vec<Period>,
+}
+
+/// Totals in each meter's unit, in the order asked. Windows that are not over
+/// count up to `now`: an average is of the part that is over.
+pub(crate) async fn windows(
+    tx: &mut TenantTx,
+    situation: &Situation,
+    asked: &[Asked<'_>],
+    now: Timestamp,
+) -> Result<Vec<Vec<Decimal>>, Problem> {
+    let wanted: usize = asked.iter().map(|one| one.windows.len()).sum();
+    if wanted > WINDOWS_MAX {
+        return Err(Problem::too_large(format!("At most {WINDOWS_MAX} windows at once.")));
+    }
+    let plan = Plan::new(situation, asked, now)?;
+    let found = plan.run(tx, situation.subscription.id).await?;
+    let mut found = found.into_iter();
+    let totals = asked.iter().map(|one| found.by_ref().take(one.windows.len()).collect()).collect();
+    Ok(totals)
+}
+
+/// How the windows are read; the n-th window of all is slot n.
+#[derive(Default)]
+struct Plan<'a> {
+    meters: Vec<&'a Meter>,
+    buckets: Stretches,
+    edges: Stretches,
+    unique: Stretches,
+    weighted: Stretches,
+    divisors: Vec<Decimal>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(situation: &Situation, asked: &[Asked<'a>], now: Timestamp) -> Result<Self, Problem> {
+        let mut plan = Self::default();
+        for one in asked {
+            let id = situation.meter_id(&one.meter.id)?;
+            for window in &one.windows {
+                let slot = plan.meters.len();
+                plan.meters.push(one.meter);
+                match one.meter.aggregation {
+                    Aggregation::Unique { .. } => {
+                        plan.unique.push(slot, id, window.start, window.end);
+                    }
+                    Aggregation::TimeWeighted { .. } => {
+                        let upper = window.end.min(now);
+                        if window.start < upper {
+                            plan.weighted.push(slot, id, window.start, upper);
+                            plan.divisors.push(one.meter.divide_by);
+                        }
+                    }
+                    _ => plan.add(slot, id, *window),
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Whole buckets, and what is left at both ends.
+    fn add(&mut self, slot: usize, meter: i32, window: Period) {
+        let (first, last) = (bucket_from(window.start), bucket_before(window.end));
+        if first >= last {
+            self.edges.push(slot, meter, window.start, window.end);
+            return;
+        }
+        self.edges.push(slot, meter, window.start, first);
+        self.buckets.push(slot, meter, first, last);
+        self.edges.push(slot, meter, last, window.end);
+    }
+
+    async fn run(
+        self,
+        tx: &mut TenantTx,
+        subscription: SubscriptionId,
+    ) -> Result<Vec<Decimal>, Problem> {
+        let mut sums = vec![Sums::default(); self.meters.len()];
+        let mut parts = Vec::new();
+        if !self.buckets.is_empty() {
+            parts.extend(db::of_rollups(tx, subscription, &self.buckets).await?);
+        }
+        if !self.edges.is_empty() {
+            parts.extend(db::of_events(tx, subscription, &self.edges).await?);
+        }
+        for (slot, part) in parts {
+            if let Some(into) = usize::try_from(slot).ok().and_then(|slot| sums.get_mut(slot)) {
+                join(into, part);
+            }
+        }
+        let mut totals: Vec<Decimal> =
+            self.meters.iter().zip(&sums).map(|(meter, sums)| total(meter, sums)).collect();
+        if !self.unique.is_empty() {
+            for (slot, members) in db::unique(tx, subscription, &self.unique).await? {
+                set(&mut totals, slot, in_units(self.meters[slot as usize], members.into()));
+            }
+        }
+        if !self.weighted.is_empty() {
+            let averages = db::averages(tx, subscription, &self.weighted, &self.divisors).await?;
+            for (slot, average) in averages {
+                set(&mut totals, slot, average);
+            }
+        }
+        Ok(totals.into_iter().map(|total| total.normalize()).collect())
+    }
+}
+
+fn set(totals: &mut [Decimal], slot: i32, value: Decimal) {
+    if let Some(total) = usize::try_from(slot).ok().and_then(|slot| totals.get_mut(slot)) {
+        *total = value;
+    }
+}
+
+fn join(into: &mut Sums, part: Sums) {
+    into.events += part.events;
+    into.sum += part.sum;
+    into.max = into.max.max(part.max);
+    into.last = into.last.max(part.last);
+}
+
+fn total(meter: &Meter, sums: &Sums) -> Decimal {
+    let raw = match meter.aggregation {
+        Aggregation::Count => Decimal::from(sums.events),
+        Aggregation::Sum { .. } => sums.sum,
+        Aggregation::Max { .. } => sums.max,
+        Aggregation::Last { .. } => sums.last.map(|(_, value)| value).unwrap_or_default(),
+        Aggregation::Unique { .. } | Aggregation::TimeWeighted { .. } => Decimal::ZERO,
+    };
+    in_units(meter, raw)
+}
+
+fn in_units(meter: &Meter, raw: Decimal) -> Decimal {
+    raw.checked_div(meter.divide_by).unwrap_or(raw)
+}
+
+/// The start of the first bucket that begins at `at` or later.
+fn bucket_from(at: Timestamp) -> Timestamp {
+    let before = bucket_before(at);
+    if before == at { at } else { second(before.as_second() + BUCKET_SECONDS) }
+}
+
+/// The start of the bucket that holds `at`.
+fn bucket_before(at: Timestamp) -> Timestamp {
+    // Below a second counts too: the second is rounded down, also before 1970.
+    let seconds = at.as_nanosecond().div_euclid(1_000_000_000);
+    let seconds = i64::try_from(seconds).unwrap_or(0);
+    second(seconds - seconds.rem_euclid(BUCKET_SECONDS))
+}
+
+fn second(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn buckets_are_quarter_hours() {
+        assert_eq!(bucket_from(at("2026-03-01T12:00:00Z")), at("2026-03-01T12:00:00Z"));
+        assert_eq!(bucket_from(at("2026-03-01T12:00:00.001Z")), at("2026-03-01T12:15:00Z"));
+        assert_eq!(bucket_before(at("2026-03-01T12:14:59.999Z")), at("2026-03-01T12:00:00Z"));
+    }
+}
