@@ -210,10 +210,7 @@ pub(super) struct Bought {
     pub(super) status: String,
 }
 
-pub(super) async fn bought_by(
-    tx: &mut VendorTx,
-    tenants: &[Uuid],
-) -> Result<Vec<Bought>, Problem> {
+pub(super) async fn bought_by(tx: &mut VendorTx, tenants: &[Uuid]) -> Result<Vec<Bought>, Problem> {
     let rows = sqlx::query_as!(
         Bought,
         r#"SELECT s.tenant_id AS "tenant: TenantId", p.slug AS product,

@@ -36,7 +36,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{App, http::Problem};
 use pages::{
-    actions, deployments, overview as start, products, sign_in, subscription, tenant, tenants, usage,
+    actions, deployments, overview as start, products, sign_in, subscription, tenant, tenants,
+    usage,
 };
 use sign_in_limit::SignInLimit;
 
@@ -68,12 +69,18 @@ pub fn routes(app: &App) -> Router<App> {
             "/console/tenants/{tenant}/suspend",
             get(actions::confirm_suspend).post(actions::suspend),
         )
-        .route("/console/tenants/{tenant}/resume", get(actions::confirm_resume).post(actions::resume))
+        .route(
+            "/console/tenants/{tenant}/resume",
+            get(actions::confirm_resume).post(actions::resume),
+        )
         .route(
             "/console/tenants/{tenant}/subscriptions/{subscription}/cancel",
             get(actions::confirm_cancel).post(actions::cancel),
         )
-        .route("/console/tenants/{tenant}/keys/new", get(actions::new_key).post(actions::create_key))
+        .route(
+            "/console/tenants/{tenant}/keys/new",
+            get(actions::new_key).post(actions::create_key),
+        )
         .route(
             "/console/tenants/{tenant}/keys/{key}/revoke",
             get(actions::confirm_revoke).post(actions::revoke_key),

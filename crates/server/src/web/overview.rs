@@ -67,8 +67,7 @@ pub(super) async fn read(app: &App, now: Timestamp) -> Result<Overview, Problem>
     let by_status = db::tenants_by_status(&mut tx).await?;
     let by_model = db::tenants_by_model(&mut tx).await?;
     let terms = db::terms_in_force(&mut tx, now).await?;
-    let alerts =
-        db::alerts(&mut tx, now, days(LICENSE_DAYS), days(TRIAL_DAYS), ALERTS_MAX).await?;
+    let alerts = db::alerts(&mut tx, now, days(LICENSE_DAYS), days(TRIAL_DAYS), ALERTS_MAX).await?;
     tx.commit().await?;
     let (monthly, unpriced) = revenue(app, terms).await?;
     let mut by_currency: BTreeMap<&'static str, Decimal> = BTreeMap::new();
@@ -79,11 +78,16 @@ pub(super) async fn read(app: &App, now: Timestamp) -> Result<Overview, Problem>
         let currency = Currency::from_code(code).map_err(Problem::internal)?;
         Money::rounded(amount, currency).map_err(Problem::internal)
     };
-    let revenue = by_currency.into_iter().map(|(code, amount)| money(code, amount)).collect::<Result<_, _>>()?;
+    let revenue = by_currency
+        .into_iter()
+        .map(|(code, amount)| money(code, amount))
+        .collect::<Result<_, _>>()?;
     let lines = products::list(app).await?.into_iter().map(|product| {
         let monthly = monthly.get(&product.slug);
         Ok(ProductLine {
-            monthly: monthly.map(|(currency, amount)| money(currency.code(), *amount)).transpose()?,
+            monthly: monthly
+                .map(|(currency, amount)| money(currency.code(), *amount))
+                .transpose()?,
             slug: product.slug,
             name: product.name,
             subscriptions: product.subscriptions,
@@ -114,9 +118,7 @@ async fn revenue(app: &App, terms: Vec<db::Terms>) -> Result<(ByProduct, i64), P
         let shape = Shape { plan: &terms.plan, items: &terms.items, prices: &terms.prices };
         let total = revenue::monthly(product, &shape)
             .and_then(|each| each.checked_mul(Decimal::from(terms.count)));
-        let sum = by_product
-            .entry(product.id.clone())
-            .or_insert((product.currency, Decimal::ZERO));
+        let sum = by_product.entry(product.id.clone()).or_insert((product.currency, Decimal::ZERO));
         match total.and_then(|total| sum.1.checked_add(total)) {
             Some(total) => sum.1 = total,
             None => unpriced += terms.count,

@@ -93,8 +93,7 @@ mod tests {
     }
 
     fn of(product: &Product, plan: &str, items: &[(&str, i64)]) -> Option<Decimal> {
-        let items =
-            items.iter().map(|(id, n)| ((*id).to_owned(), Decimal::from(*n))).collect();
+        let items = items.iter().map(|(id, n)| ((*id).to_owned(), Decimal::from(*n))).collect();
         monthly(product, &Shape { plan, items: &items, prices: &[] })
     }
 
@@ -113,8 +112,7 @@ mod tests {
             amount: Decimal::from(36_000),
             every: Some(Interval::Year),
         };
-        let shape =
-            Shape { plan: "enterprise", items: &BTreeMap::new(), prices: &[price] };
+        let shape = Shape { plan: "enterprise", items: &BTreeMap::new(), prices: &[price] };
         assert_eq!(monthly(&kg, &shape), Some(Decimal::from(3_000)));
     }
 }

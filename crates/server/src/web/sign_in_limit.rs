@@ -17,7 +17,8 @@ pub(super) struct SignInLimit(DefaultKeyedRateLimiter<IpAddr>);
 impl Default for SignInLimit {
     fn default() -> Self {
         let number = |n| std::num::NonZeroU32::new(n).unwrap_or(std::num::NonZeroU32::MIN);
-        let quota = Quota::per_minute(number(ATTEMPTS_A_MINUTE)).allow_burst(number(ATTEMPTS_BURST));
+        let quota =
+            Quota::per_minute(number(ATTEMPTS_A_MINUTE)).allow_burst(number(ATTEMPTS_BURST));
         Self(DefaultKeyedRateLimiter::keyed(quota))
     }
 }

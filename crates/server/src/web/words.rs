@@ -100,7 +100,9 @@ pub(super) fn monogram(name: &str) -> String {
     let parts: Vec<&str> = name.split_whitespace().collect();
     let capitals = |text: &str| text.chars().filter(char::is_ascii_uppercase).take(2).collect();
     let letters: String = match parts.as_slice() {
-        [one] | [one, ..] if one.chars().filter(char::is_ascii_uppercase).count() > 1 => capitals(one),
+        [one] | [one, ..] if one.chars().filter(char::is_ascii_uppercase).count() > 1 => {
+            capitals(one)
+        }
         [one] => one.chars().take(2).collect(),
         many => many.iter().filter_map(|part| part.chars().next()).take(2).collect(),
     };

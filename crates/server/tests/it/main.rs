@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod browser;
 mod clients;
 mod console;
 mod deployments;

@@ -111,8 +111,7 @@ fn view(frame: Frame, overview: Overview, now: Timestamp) -> OverviewPage {
         Some(format!("{} {word}", words::number(found.count)))
     });
     let events: i64 = overview.events.iter().map(|events| events.events).sum();
-    let alerts: Vec<Alert> =
-        overview.alerts.into_iter().map(|found| alert(found, now)).collect();
+    let alerts: Vec<Alert> = overview.alerts.into_iter().map(|found| alert(found, now)).collect();
     let more_alerts = i64::try_from(alerts.len()).unwrap_or(0) >= overview::ALERTS_MAX;
     OverviewPage {
         now: now.to_zoned(TimeZone::UTC).strftime("%A %-d %B %Y, %H:%M").to_string(),
@@ -143,10 +142,10 @@ fn view(frame: Frame, overview: Overview, now: Timestamp) -> OverviewPage {
 }
 
 fn revenue_note(unpriced: i64) -> String {
-    let rule = "Estimate: recurring prices, before discounts, usage and tax; years ÷ 12";
+    let rule = "Estimate at recurring prices: no usage, discounts or tax";
     match unpriced {
         0 => rule.to_owned(),
-        some => format!("{rule}. Without {} by quote", words::counted(some, "subscription")),
+        some => format!("{rule}; {} by quote left out", words::counted(some, "subscription")),
     }
 }
 
@@ -177,7 +176,9 @@ fn alert(found: db::Alert, now: Timestamp) -> Alert {
         }
         "license" => ("warn", "License", "/deployments", format!("{what} ends on {on}.")),
         "trial" => ("info", "Trial", "", format!("{what}: the trial ends on {on}.")),
-        _ => ("warn", "Pending", "/deployments", format!("{what}: the deployment is not ready yet.")),
+        _ => {
+            ("warn", "Pending", "/deployments", format!("{what}: the deployment is not ready yet."))
+        }
     };
     let when = words::distance(found.at, now);
     Alert { tone, badge, tab, sentence, when, tenant: found.tenant, slug: found.slug }
@@ -224,9 +225,8 @@ fn shares(counts: &[db::Count]) -> Vec<Share> {
 }
 
 fn events_chart(products: &[Mark], first_day: i64, events: &[db::Events], total: i64) -> Chart {
-    let sum = |slug: &str| -> i64 {
-        events.iter().filter(|e| e.product == slug).map(|e| e.events).sum()
-    };
+    let sum =
+        |slug: &str| -> i64 { events.iter().filter(|e| e.product == slug).map(|e| e.events).sum() };
     let mut marks: Vec<&Mark> = products.iter().filter(|mark| sum(&mark.slug) > 0).collect();
     // The largest at the bottom, where it is easiest to read.
     marks.sort_by_key(|mark| std::cmp::Reverse(sum(&mark.slug)));

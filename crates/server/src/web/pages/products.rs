@@ -6,7 +6,8 @@ use axum::{
     response::Response,
 };
 use tenure_catalog::{
-    Model, Plan, Product, changes, deployment::Isolation, deployment::Party, model::Support, show as words_of,
+    Model, Plan, Product, changes, deployment::Isolation, deployment::Party, model::Support,
+    show as words_of,
 };
 
 use crate::{
@@ -188,14 +189,15 @@ fn plan_head(product: &Product, plan: &Plan) -> PlanHead {
     let mut lines = prices.lines();
     let first = lines.next().unwrap_or("").to_owned();
     let title = |text: &str| words::title(text);
-    let (price, per) = match [" per ", " a ", " once"].iter().filter_map(|cut| first.find(cut)).min() {
-        // A price with a name of its own stays a sentence.
-        Some(at) if !first[..at].contains(": ") && !first[..at].contains(',') => {
-            (title(&first[..at]), first[at..].trim_start().to_owned())
-        }
-        _ if first == "custom" => ("Custom".to_owned(), "by contract".to_owned()),
-        _ => ("By number".to_owned(), first.clone()),
-    };
+    let (price, per) =
+        match [" per ", " a ", " once"].iter().filter_map(|cut| first.find(cut)).min() {
+            // A price with a name of its own stays a sentence.
+            Some(at) if !first[..at].contains(": ") && !first[..at].contains(',') => {
+                (title(&first[..at]), first[at..].trim_start().to_owned())
+            }
+            _ if first == "custom" => ("Custom".to_owned(), "by contract".to_owned()),
+            _ => ("By number".to_owned(), first.clone()),
+        };
     PlanHead {
         name: plan.name.clone(),
         hidden: plan.hidden,
@@ -277,7 +279,10 @@ fn support(product: &Product) -> Vec<PriceRow> {
         return Vec::new();
     }
     let level = |plan: &Plan| {
-        plan.support.as_deref().and_then(|id| product.support_level(id)).map(|level| level.to_owned())
+        plan.support
+            .as_deref()
+            .and_then(|id| product.support_level(id))
+            .map(|level| level.to_owned())
     };
     let line = |name, read: fn(&Support) -> String| {
         row(name, product, |plan| match level(plan).map(|level| read(&level)) {
@@ -305,7 +310,8 @@ fn extras(product: &Product) -> Vec<Extra> {
         }
     };
     let sold = [("Add-on", &product.add_ons), ("Service", &product.services)];
-    let sold = sold.into_iter().flat_map(|(kind, list)| list.iter().map(move |extra| (kind, extra)));
+    let sold =
+        sold.into_iter().flat_map(|(kind, list)| list.iter().map(move |extra| (kind, extra)));
     let sold = sold.map(|(kind, extra)| {
         let charge = tenure_catalog::Charge { optional: false, ..extra.charge.clone() };
         Extra {
@@ -412,7 +418,10 @@ async fn changed(
     let before = products::catalog(app, before.id).await?;
     let after = products::catalog(app, after.id).await?;
     let found = changes(&before.product, &after.product).unwrap_or_default();
-    Ok(found.into_iter().map(|change| words::title(&format!("{}: {}", change.subject, change.text))).collect())
+    Ok(found
+        .into_iter()
+        .map(|change| words::title(&format!("{}: {}", change.subject, change.text)))
+        .collect())
 }
 
 #[derive(Template)]

@@ -7,8 +7,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 use tenure_api::usage::UsageSummary;
 use tenure_catalog::{
-    Entitlements, Over, Per, Product, entitlements::LimitNow, plan::LimitKind, rating::words as rated,
-    show,
+    Entitlements, Over, Per, Product, entitlements::LimitNow, plan::LimitKind,
+    rating::words as rated, show,
 };
 use tenure_core::{SubscriptionStatus, period::billing_period_at};
 
@@ -200,10 +200,15 @@ fn facts(
 ) -> Vec<Fact> {
     let mut facts = Vec::new();
     let at = subscription.cancelled_at.unwrap_or(now).max(subscription.anchor);
-    if let Ok((_, period)) = billing_period_at(subscription.anchor, zone, subscription.interval, at) {
+    if let Ok((_, period)) = billing_period_at(subscription.anchor, zone, subscription.interval, at)
+    {
         facts.push(Fact {
             label: "Billing period",
-            value: format!("{} – {}", words::date(period.start, zone), words::date(period.end, zone)),
+            value: format!(
+                "{} – {}",
+                words::date(period.start, zone),
+                words::date(period.end, zone)
+            ),
             note: format!("billed each {}", subscription.interval.word()),
         });
     }
@@ -350,9 +355,10 @@ fn contract_row(product: &Product, contract: ContractRecord, zone: &TimeZone) ->
         Some(included) => format!("{}: {}", limit.limit, words::number(included.value())),
         None => format!("{}: unlimited", limit.limit),
     });
-    let features = changes.features.iter().map(|id| {
-        format!("With {}", product.feature(id).map_or(id, |feature| &feature.name))
-    });
+    let features = changes
+        .features
+        .iter()
+        .map(|id| format!("With {}", product.feature(id).map_or(id, |feature| &feature.name)));
     let values = changes.values.keys().map(|id| format!("{id} changed"));
     let discounts = changes
         .discounts

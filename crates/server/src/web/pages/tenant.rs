@@ -254,8 +254,7 @@ fn tree(units: &[Unit]) -> (Vec<Step>, usize) {
                 UnitKind::BusinessUnit => "business unit".to_owned(),
                 UnitKind::Team => "team".to_owned(),
             };
-            let step =
-                Step { closes: *open, holds: children > 0, name: unit.name.clone(), note };
+            let step = Step { closes: *open, holds: children > 0, name: unit.name.clone(), note };
             *open = 0;
             steps.push(step);
             if children > 0 {

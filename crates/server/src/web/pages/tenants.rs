@@ -128,11 +128,7 @@ pub(in crate::web) async fn list(
     })
 }
 
-async fn rows(
-    app: &App,
-    frame: &Frame,
-    found: Vec<tenants::Tenant>,
-) -> Result<Vec<Row>, Problem> {
+async fn rows(app: &App, frame: &Frame, found: Vec<tenants::Tenant>) -> Result<Vec<Row>, Problem> {
     let ids: Vec<Uuid> = found.iter().map(|tenant| tenant.id.uuid()).collect();
     let mut tx = app.db().vendor().await?;
     let bought = db::bought_by(&mut tx, &ids).await?;
@@ -222,12 +218,11 @@ impl Filters {
         };
         let products =
             frame.products.iter().map(|mark| option(&mark.slug, &mark.name, &self.product));
-        let models =
-            Model::ALL.iter().map(|m| option(m.word(), words::model(*m), &self.model));
+        let models = Model::ALL.iter().map(|m| option(m.word(), words::model(*m), &self.model));
         let states = [TenantStatus::Active, TenantStatus::Suspended, TenantStatus::Cancelled];
-        let states = states.iter().map(|state| {
-            option(state.word(), &words::title(state.word()), &self.status)
-        });
+        let states = states
+            .iter()
+            .map(|state| option(state.word(), &words::title(state.word()), &self.status));
         let mut plans: Vec<Choice> = Vec::new();
         for mark in &frame.products {
             let catalog = products::latest(app, &mark.slug).await?;
@@ -239,9 +234,24 @@ impl Filters {
         }
         plans.sort_by(|a, b| a.text.cmp(&b.text));
         Ok(vec![
-            Select { name: "product", label: "Product", every: "Every product", options: products.collect() },
-            Select { name: "model", label: "Model", every: "Every model", options: models.collect() },
-            Select { name: "status", label: "Status", every: "Every status", options: states.collect() },
+            Select {
+                name: "product",
+                label: "Product",
+                every: "Every product",
+                options: products.collect(),
+            },
+            Select {
+                name: "model",
+                label: "Model",
+                every: "Every model",
+                options: models.collect(),
+            },
+            Select {
+                name: "status",
+                label: "Status",
+                every: "Every status",
+                options: states.collect(),
+            },
             Select { name: "plan", label: "Plan", every: "Every plan", options: plans },
         ])
     }
