@@ -23,7 +23,7 @@ pub mod price;
 pub mod rating;
 mod reference;
 mod schema;
-mod show;
+pub mod show;
 
 pub use changes::{Change, Refusal, changes};
 pub use contract::{Contract, Item, NeedsContract, Terms, billable};

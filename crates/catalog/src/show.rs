@@ -1,4 +1,4 @@
-//! Plans side by side, for a terminal.
+//! Plans in words, and side by side for a terminal.
 
 use comfy_table::{ContentArrangement, Table, presets};
 
@@ -107,7 +107,7 @@ fn lines(items: impl Iterator<Item = String>) -> String {
 }
 
 /// Every price of a plan, one a line.
-pub(crate) fn price(product: &Product, plan: &Plan) -> String {
+pub fn price(product: &Product, plan: &Plan) -> String {
     let charges = plan.charges.iter().map(|one| match one.id.as_str() {
         BASE => charge(product, one),
         _ => format!("{}: {}", one.name, charge(product, one)),
@@ -135,7 +135,7 @@ fn by_number(plan: &Plan, id: &str) -> bool {
 }
 
 /// `$12 per user a month, at least 50`
-pub(crate) fn charge(product: &Product, charge: &Charge) -> String {
+pub fn charge(product: &Product, charge: &Charge) -> String {
     let money = |amount| list_price(amount, product.currency);
     let of = match &charge.basis {
         Basis::Flat { unit } => unit.as_ref().map(|unit| format!(" per {unit}")),
@@ -186,7 +186,7 @@ fn package(each: rust_decimal::Decimal, meter: &Meter) -> String {
 }
 
 /// `1,000,000 a day, then $0.05 per 1,000 events`
-pub(crate) fn limit(product: &Product, plan: &Plan, limit: &Limit) -> String {
+pub fn limit(product: &Product, plan: &Plan, limit: &Limit) -> String {
     let Some(included) = limit.included else { return "unlimited".to_owned() };
     let sold = by_number(plan, &limit.id);
     let number = match (sold, included.value().is_zero()) {

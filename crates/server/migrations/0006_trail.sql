@@ -13,6 +13,8 @@ CREATE TABLE audit_log (
     hash bytea NOT NULL CHECK (length(hash) = 32),
     PRIMARY KEY (tenant_id, seq)
 );
+-- The newest entries of every chain, for the console.
+CREATE INDEX audit_log_by_time ON audit_log (at);
 SELECT isolate('audit_log');
 GRANT SELECT, INSERT ON audit_log TO tenure_tenant;
 CREATE POLICY vendor_chain ON audit_log FOR INSERT TO tenure_vendor

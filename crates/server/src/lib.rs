@@ -34,6 +34,7 @@ pub mod trail;
 mod unit;
 pub mod usage;
 pub mod vault;
+pub mod web;
 
 pub use app::App;
 pub use config::Config;

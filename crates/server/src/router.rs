@@ -18,7 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App, billing, deployments, flags, health, http::Problem, identity, installation, licensing,
-    offboarding, products, reference, subscriptions, tenants, trail, usage,
+    offboarding, products, reference, subscriptions, tenants, trail, usage, web,
 };
 
 /// Largest body of any operation, in bytes; most have a smaller limit.
@@ -154,6 +154,7 @@ pub fn router(app: App) -> Router {
     let page = move || async move { ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page) };
     api.route("/openapi.json", axum::routing::get(document))
         .route("/docs/api", axum::routing::get(page))
+        .merge(web::routes(&app))
         .fallback(|| async { Problem::not_found("operation") })
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(|_| Problem::internal("a handler panicked").into_response()))
@@ -188,8 +189,9 @@ async fn method_not_allowed() -> Problem {
 }
 
 /// Gives every request an id, counts it, and writes the id into problems.
-async fn finish(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn finish(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = RequestId::new(app.now());
+    request.extensions_mut().insert(id);
     let mut response = next.run(request).await;
     app.metrics()
         .requests

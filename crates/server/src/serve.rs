@@ -121,7 +121,7 @@ impl Server {
         let (app, stop) = (self.app.clone(), self.stop.clone());
         self.tasks.spawn(trail::follow::run(app.clone(), stop.clone()));
         self.tasks.spawn(tidy(app.clone(), stop.clone()));
-        let service = router::router(app);
+        let service = router::router(app).into_make_service_with_connect_info::<SocketAddr>();
         self.tasks.spawn(async move {
             let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
                 // Answers are small: waiting to fill a packet costs up to 40 ms.

@@ -10,7 +10,7 @@ mod rater;
 mod reductions;
 mod used;
 mod windows;
-pub(crate) mod words;
+pub mod words;
 
 pub use self::windows::windows;
 

@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use tenure_core::{Currency, Money};
 
 /// `1,034,000.5`
-pub(crate) fn number(value: Decimal) -> String {
+pub fn number(value: Decimal) -> String {
     let plain = value.normalize().to_string();
     let (sign, digits) = plain.strip_prefix('-').map_or(("", &*plain), |digits| ("-", digits));
     let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(w, f)| (w, Some(f)));
@@ -24,7 +24,7 @@ pub(crate) fn number(value: Decimal) -> String {
 
 /// `$0.05`, `$0.000012`, `25.00 EUR`: all its decimals, and no fewer than the
 /// currency has.
-pub(crate) fn price(amount: Decimal, currency: Currency) -> String {
+pub fn price(amount: Decimal, currency: Currency) -> String {
     let mut amount = amount.normalize();
     if amount.scale() < currency.exponent() {
         amount.rescale(currency.exponent());
@@ -42,7 +42,7 @@ pub(super) fn result(amount: Money) -> String {
 }
 
 /// `1 agent`, `3 agents`; names with capitals or spaces stay as they are.
-pub(crate) fn counted(value: Decimal, unit: &str) -> String {
+pub fn counted(value: Decimal, unit: &str) -> String {
     let plain = value == Decimal::ONE
         || unit.is_empty()
         || !unit.ends_with(|last: char| last.is_ascii_lowercase())

@@ -101,24 +101,6 @@ pub async fn read(
     Ok(resolved)
 }
 
-/// Refuses access that was withheld: a suspended or ended tenant or subscription.
-pub(crate) async fn require_access(
-    app: &App,
-    tenant: TenantId,
-    id: SubscriptionId,
-) -> Result<(), Problem> {
-    let situation = situation(app, tenant, id).await?;
-    if !situation.is_withheld() {
-        return Ok(());
-    }
-    Err(Problem::forbidden(format!(
-        "Access is withheld: the tenant is {}, the subscription {}. Contact {}.",
-        situation.tenant.status,
-        situation.subscription.status,
-        situation.catalog.product.sales_contact
-    )))
-}
-
 /// The next moment at which a date in the terms changes something.
 fn next_change(terms: &Terms, now: Timestamp) -> Option<Timestamp> {
     let items = terms.items.iter().flat_map(|item| [Some(item.from), item.to]);

@@ -87,6 +87,33 @@ pub(super) async fn newest(
         .collect())
 }
 
+pub(super) async fn newest_of_all(
+    tx: &mut VendorTx,
+    limit: i64,
+) -> Result<Vec<(Uuid, Row)>, Problem> {
+    let rows = sqlx::query!(
+        "SELECT tenant_id, seq, at, action, target, body, hash FROM audit_log
+         ORDER BY at DESC, seq DESC LIMIT $1",
+        limit
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let entry = Row {
+                seq: row.seq,
+                at: row.at.to_jiff(),
+                action: row.action,
+                target: row.target,
+                body: row.body,
+                hash: row.hash,
+            };
+            (row.tenant_id, entry)
+        })
+        .collect())
+}
+
 pub(super) async fn following(
     tx: &mut VendorTx,
     chain: Uuid,

@@ -188,6 +188,23 @@ pub async fn list(
     Ok(rows.into_iter().map(|row| open(row, key.as_ref())).collect())
 }
 
+/// The newest entries of all chains together; no tenant: the vendor's own.
+pub async fn newest(app: &App, limit: i64) -> Result<Vec<(Option<TenantId>, AuditEntry)>, Problem> {
+    let mut tx = app.db().vendor().await?;
+    let rows = db::newest_of_all(&mut tx, limit).await?;
+    let mut entries = Vec::with_capacity(rows.len());
+    for (chain, row) in rows {
+        let tenant = (!chain.is_nil()).then(|| TenantId::from_uuid(chain));
+        let key = match tenant {
+            Some(tenant) => keys::read(app, &mut tx, tenant).await?,
+            None => Some(app.vendor_trail_key()),
+        };
+        entries.push((tenant, open(row, key.as_ref())));
+    }
+    tx.commit().await?;
+    Ok(entries)
+}
+
 fn open(row: db::Row, key: Option<&Key>) -> AuditEntry {
     let body = key
         .and_then(|key| key.decrypt(CONTEXT, &row.body).ok())

@@ -1,0 +1,256 @@
+//! SQL of the console: what its pages show beyond the operations of the
+//! capabilities. Reads only, across tenants.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use rust_decimal::Decimal;
+use tenure_core::{CatalogVersionId, TenantId};
+use tenure_tenancy::VendorTx;
+use uuid::Uuid;
+
+use crate::{http::Problem, subscriptions::contracts::Price};
+
+pub(super) async fn count_tenants(tx: &mut VendorTx) -> Result<i64, Problem> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM tenants WHERE status <> 'deleted'"#
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(count)
+}
+
+/// A number beside a word.
+pub(super) struct Count {
+    pub(super) word: String,
+    pub(super) count: i64,
+}
+
+pub(super) async fn tenants_by_status(tx: &mut VendorTx) -> Result<Vec<Count>, Problem> {
+    let rows = sqlx::query_as!(
+        Count,
+        r#"SELECT status AS word, count(*) AS "count!" FROM tenants
+           WHERE status <> 'deleted' GROUP BY status"#
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows)
+}
+
+/// Tenants with a subscription in each model that is not cancelled.
+pub(super) async fn tenants_by_model(tx: &mut VendorTx) -> Result<Vec<Count>, Problem> {
+    let rows = sqlx::query_as!(
+        Count,
+        r#"SELECT model AS word, count(DISTINCT tenant_id) AS "count!" FROM subscriptions
+           WHERE status <> 'cancelled' GROUP BY model"#
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows)
+}
+
+/// Subscriptions that cost the same, and how many there are.
+pub(super) struct Terms {
+    pub(super) version: CatalogVersionId,
+    pub(super) plan: String,
+    pub(super) items: BTreeMap<String, Decimal>,
+    pub(super) prices: Vec<Price>,
+    pub(super) count: i64,
+}
+
+/// Every set of terms in force among paying subscriptions: as many rows as
+/// there are different ones, not as there are subscriptions.
+pub(super) async fn terms_in_force(
+    tx: &mut VendorTx,
+    now: Timestamp,
+) -> Result<Vec<Terms>, Problem> {
+    let rows = sqlx::query!(
+        r#"WITH held AS (
+               SELECT tenant_id, subscription_id, jsonb_object_agg(charge, quantity::text) AS items
+               FROM (SELECT tenant_id, subscription_id, charge, sum(quantity) AS quantity
+                     FROM subscription_items
+                     WHERE valid_from <= $1 AND (valid_to IS NULL OR valid_to > $1)
+                     GROUP BY tenant_id, subscription_id, charge) AS each
+               GROUP BY tenant_id, subscription_id),
+           priced AS (
+               SELECT tenant_id, subscription_id, jsonb_agg(terms -> 'prices' ORDER BY valid_from, id) AS prices
+               FROM contracts
+               WHERE valid_from <= $1 AND (valid_to IS NULL OR valid_to > $1)
+                 AND jsonb_array_length(terms -> 'prices') > 0
+               GROUP BY tenant_id, subscription_id)
+           SELECT s.catalog_version_id AS "version: CatalogVersionId", s.plan, held.items AS "items?",
+                  priced.prices AS "prices?", count(*) AS "count!"
+           FROM subscriptions s
+           JOIN tenants t ON t.id = s.tenant_id AND t.status = 'active'
+           LEFT JOIN held ON held.tenant_id = s.tenant_id AND held.subscription_id = s.id
+           LEFT JOIN priced ON priced.tenant_id = s.tenant_id AND priced.subscription_id = s.id
+           WHERE s.status IN ('active', 'past_due')
+           GROUP BY 1, 2, 3, 4"#,
+        now.to_sqlx()
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let items = row.items.map_or_else(|| Ok(BTreeMap::new()), serde_json::from_value);
+            let prices: Result<Vec<Vec<Price>>, _> =
+                row.prices.map_or_else(|| Ok(Vec::new()), serde_json::from_value);
+            Ok(Terms {
+                version: row.version,
+                plan: row.plan,
+                items: items.map_err(Problem::internal)?,
+                prices: prices.map_err(Problem::internal)?.into_iter().flatten().collect(),
+                count: row.count,
+            })
+        })
+        .collect()
+}
+
+/// Metered events of one product on one day (UTC).
+#[derive(Debug, Clone)]
+pub(super) struct Events {
+    pub(super) product: String,
+    pub(super) day: i64,
+    pub(super) events: i64,
+}
+
+pub(super) async fn events_by_day(
+    tx: &mut VendorTx,
+    from: Timestamp,
+) -> Result<Vec<Events>, Problem> {
+    let rows = sqlx::query_as!(
+        Events,
+        r#"SELECT p.slug AS product, r.day AS "day!", sum(r.events)::bigint AS "events!"
+           FROM (SELECT meter_id, floor(extract(epoch FROM bucket) / 86400)::bigint AS day,
+                        sum(events) AS events
+                 FROM usage_rollups WHERE bucket >= $1 GROUP BY 1, 2) AS r
+           JOIN meters m ON m.id = r.meter_id JOIN products p ON p.id = m.product_id
+           GROUP BY 1, 2"#,
+        from.to_sqlx()
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows)
+}
+
+/// Something that somebody should look at.
+pub(super) struct Alert {
+    /// `suspended`, `past_due`, `license`, `trial`, `pending`
+    pub(super) kind: String,
+    pub(super) tenant: String,
+    pub(super) slug: String,
+    /// Product and plan, or the name of a deployment.
+    pub(super) what: String,
+    pub(super) at: Timestamp,
+}
+
+/// The most urgent first.
+pub(super) async fn alerts(
+    tx: &mut VendorTx,
+    now: Timestamp,
+    licenses_until: Timestamp,
+    trials_until: Timestamp,
+    limit: i64,
+) -> Result<Vec<Alert>, Problem> {
+    let rows = sqlx::query!(
+        r#"WITH alert AS (
+               SELECT 1 AS rank, 'suspended' AS kind, id AS tenant_id, '' AS what, updated_at AS at
+               FROM tenants WHERE status = 'suspended'
+               UNION ALL
+               SELECT 1, 'suspended', s.tenant_id, p.name || ' ' || s.plan, s.updated_at
+               FROM subscriptions s JOIN products p ON p.id = s.product_id WHERE s.status = 'suspended'
+               UNION ALL
+               SELECT 2, 'past_due', s.tenant_id, p.name || ' ' || s.plan, s.updated_at
+               FROM subscriptions s JOIN products p ON p.id = s.product_id WHERE s.status = 'past_due'
+               UNION ALL
+               SELECT 3, 'license', l.tenant_id, l.key_hint, r.expires_at
+               FROM licenses l JOIN license_revisions r
+                 ON r.tenant_id = l.tenant_id AND r.license_id = l.id AND r.revision = l.revision
+               WHERE l.status = 'active' AND r.expires_at < $2
+               UNION ALL
+               SELECT 4, 'trial', s.tenant_id, p.name || ' ' || s.plan, s.trial_ends_at
+               FROM subscriptions s JOIN products p ON p.id = s.product_id
+               WHERE s.status = 'trial' AND s.trial_ends_at < $3
+               UNION ALL
+               SELECT 5, 'pending', d.tenant_id, p.name || ' ' || s.plan || ', ' || d.name, d.created_at
+               FROM deployments d
+               JOIN subscriptions s ON s.tenant_id = d.tenant_id AND s.id = d.subscription_id
+               JOIN products p ON p.id = s.product_id
+               WHERE d.status = 'pending' AND s.status <> 'cancelled')
+           SELECT kind AS "kind!", what AS "what!", at AS "at!", t.name, t.slug
+           FROM alert a JOIN tenants t ON t.id = a.tenant_id AND t.status IN ('active', 'suspended')
+           ORDER BY rank, abs(extract(epoch FROM at - $1)) LIMIT $4"#,
+        now.to_sqlx(),
+        licenses_until.to_sqlx(),
+        trials_until.to_sqlx(),
+        limit
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Alert {
+            kind: row.kind,
+            tenant: row.name,
+            slug: row.slug,
+            what: row.what,
+            at: row.at.to_jiff(),
+        })
+        .collect())
+}
+
+/// What a tenant of a list is subscribed to.
+pub(super) struct Bought {
+    pub(super) tenant: TenantId,
+    pub(super) product: String,
+    pub(super) version: CatalogVersionId,
+    pub(super) plan: String,
+    pub(super) model: String,
+    pub(super) status: String,
+}
+
+pub(super) async fn bought_by(tx: &mut VendorTx, tenants: &[Uuid]) -> Result<Vec<Bought>, Problem> {
+    let rows = sqlx::query_as!(
+        Bought,
+        r#"SELECT s.tenant_id AS "tenant: TenantId", p.slug AS product,
+                  s.catalog_version_id AS "version: CatalogVersionId", s.plan, s.model, s.status
+           FROM subscriptions s JOIN products p ON p.id = s.product_id
+           WHERE s.tenant_id = ANY($1) ORDER BY s.status = 'cancelled', s.id DESC"#,
+        tenants
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows)
+}
+
+/// Names of tenants, for entries that only hold ids.
+pub(super) async fn names(
+    tx: &mut VendorTx,
+    tenants: &[Uuid],
+) -> Result<Vec<(TenantId, String, String)>, Problem> {
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id: TenantId", name, slug FROM tenants WHERE id = ANY($1)"#,
+        tenants
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name, row.slug)).collect())
+}
+
+/// Subscriptions of a product by plan that are not cancelled.
+pub(super) async fn subscriptions_by_plan(
+    tx: &mut VendorTx,
+    product: &str,
+) -> Result<Vec<Count>, Problem> {
+    let rows = sqlx::query_as!(
+        Count,
+        r#"SELECT s.plan AS word, count(*) AS "count!" FROM subscriptions s
+           JOIN products p ON p.id = s.product_id
+           WHERE p.slug = $1 AND s.status <> 'cancelled' GROUP BY s.plan"#,
+        product
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows)
+}

@@ -1,0 +1,190 @@
+//! The console in a real Chromium, driven through chromedriver: what only a
+//! browser can tell. Left out, and said so, where Chromium is not installed.
+
+use std::{path::PathBuf, process::Stdio, time::Duration};
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+
+use crate::harness::{ADMIN, TestServer};
+
+/// How long the driver may take to listen.
+const DRIVER_STARTS_WITHIN: Duration = Duration::from_secs(30);
+
+fn installed(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+/// A browser of the test's own, ended with it.
+struct Browser {
+    client: Client,
+    driver: Child,
+    /// The driver's address of this session.
+    session: String,
+    http: reqwest::Client,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    /// `None` where the machine has none.
+    async fn start() -> Option<Self> {
+        let (chromium, driver) = (installed("chromium")?, installed("chromedriver")?);
+        let profile = tempfile::tempdir().unwrap();
+        let port = {
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            free.local_addr().unwrap().port()
+        };
+        let driver = Command::new(driver)
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            &format!("--user-data-dir={}", profile.path().display()),
+        ];
+        let capabilities = json!({
+            "goog:chromeOptions": { "binary": chromium, "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
+        let Value::Object(capabilities) = capabilities else { unreachable!() };
+        let address = format!("http://127.0.0.1:{port}");
+        let begun = std::time::Instant::now();
+        let client = loop {
+            let connected = ClientBuilder::rustls()
+                .unwrap()
+                .capabilities(capabilities.clone())
+                .connect(&address)
+                .await;
+            match connected {
+                Ok(client) => break client,
+                Err(error) => {
+                    assert!(begun.elapsed() < DRIVER_STARTS_WITHIN, "no driver: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        };
+        let id = client.session_id().await.unwrap().expect("a session");
+        let session = format!("{address}/session/{id}");
+        Some(Self { client, driver, session, http: reqwest::Client::new(), _profile: profile })
+    }
+
+    async fn stop(mut self) {
+        self.client.close().await.unwrap();
+        self.driver.kill().await.unwrap();
+    }
+
+    async fn text(&self) -> String {
+        self.client.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
+    }
+
+    /// A command that only Chromium's driver knows.
+    async fn command(&self, path: &str, body: Value) -> Value {
+        let request = self.http.post(format!("{}/{path}", self.session)).json(&body);
+        let mut answer: Value = request.send().await.unwrap().json().await.unwrap();
+        answer["value"].take()
+    }
+
+    /// What the console of the browser says since it was last asked: blocked
+    /// files, script errors.
+    async fn complaints(&self) -> Value {
+        self.command("se/log", json!({ "type": "browser" })).await
+    }
+
+    /// What a page of that width is like; nothing is the real window's.
+    async fn resize(&self, width: u32) {
+        let metrics =
+            json!({ "width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500 });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
+        self.command("goog/cdp/execute", command).await;
+    }
+
+    async fn evaluate(&self, script: &str) -> Value {
+        self.client.execute(script, Vec::new()).await.unwrap()
+    }
+
+    /// At the width of a phone nothing sticks out of the page.
+    async fn fits_a_phone(&self, page: &str) {
+        self.resize(390).await;
+        let root = self
+            .evaluate("const r = document.documentElement; return [r.scrollWidth, innerWidth]")
+            .await;
+        assert_eq!(root, json!([390, 390]), "{page} is wider than a phone");
+        self.resize(1280).await;
+    }
+}
+
+fn event(id: usize, time: &str) -> Value {
+    json!({ "specversion": "1.0", "id": format!("e{id}"), "source": "/test",
+            "type": "event.ingested", "time": time })
+}
+
+#[tokio::test]
+async fn staff_sign_in_find_a_tenant_and_see_usage_and_bill() {
+    let Some(browser) = Browser::start().await else {
+        println!("left out: install chromium and chromium-driver (scripts/test does)");
+        return;
+    };
+    let test = TestServer::start().await;
+    let (slug, key) = test.client("Northwind Grid", "pro").await;
+    test.client("Acme Corp", "starter").await;
+    test.advance_to("2026-03-10T12:00:00Z");
+    let events: Vec<Value> = (0..40).map(|id| event(id, "2026-03-10T08:00:00Z")).collect();
+    let sent = test
+        .request(reqwest::Method::POST, &key, "/api/v1/usage")
+        .header("content-type", "application/cloudevents-batch+json")
+        .body(serde_json::to_vec(&events).unwrap());
+    assert!(test.send(sent).await.status.is_success());
+    let client = &browser.client;
+
+    client.goto(&test.url("/console/tenants?q=north")).await.unwrap();
+    let field = client.find(Locator::Id("credential")).await.unwrap();
+    field.send_keys(ADMIN).await.unwrap();
+    client.find(Locator::Css("main button[type=submit]")).await.unwrap().click().await.unwrap();
+    let link = client.wait().for_element(Locator::LinkText("Northwind Grid")).await.unwrap();
+    assert!(!browser.text().await.contains("Acme Corp"), "the search was kept");
+    link.click().await.unwrap();
+    client.wait().for_element(Locator::Css(".bill")).await.unwrap();
+    let text = browser.text().await;
+    assert!(text.contains("40 of 100,000"), "{text}");
+    assert!(text.contains("$99.00"), "{text}");
+
+    let base = format!("/console/tenants/{slug}");
+    let tabs =
+        ["", "/usage", "/deployments", "/access", "/audit"].map(|tab| format!("{base}{tab}"));
+    let others = ["/console", "/console/tenants", "/console/products", "/console/products/widget"];
+    for path in tabs.iter().map(String::as_str).chain(others) {
+        client.goto(&test.url(path)).await.unwrap();
+        browser.fits_a_phone(path).await;
+        // The style sheet and the script were allowed to load.
+        let styled = "return getComputedStyle(document.querySelector('.card')).borderRadius";
+        assert_eq!(browser.evaluate(styled).await, "10px", "{path}");
+        let scripted = "return document.documentElement.classList.contains('js')";
+        assert_eq!(browser.evaluate(scripted).await, true, "{path}");
+    }
+
+    client.goto(&test.url(&format!("{base}/usage"))).await.unwrap();
+    let bars = client.find_all(Locator::Css(".chart .day rect.s1")).await.unwrap();
+    assert_eq!(bars.len(), 1, "one day with events");
+    let background = "return getComputedStyle(document.body).backgroundColor";
+    let before = browser.evaluate(background).await;
+    client.find(Locator::Css("[data-theme-toggle]")).await.unwrap().click().await.unwrap();
+    let after = browser.evaluate(background).await;
+    assert_ne!(before, after, "the other theme");
+    client.goto(&test.url("/console")).await.unwrap();
+    let kept = browser.evaluate(background).await;
+    assert_eq!(after, kept, "the theme is remembered");
+    assert_eq!(browser.complaints().await, json!([]));
+    browser.stop().await;
+}
