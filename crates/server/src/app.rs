@@ -64,6 +64,7 @@ struct Inner {
     newest: Guarded<String, Arc<Catalog>>,
     catalogs: quick_cache::sync::Cache<CatalogVersionId, Arc<Catalog>>,
     metrics: crate::health::Metrics,
+    archives: tokio::sync::Semaphore,
 }
 
 /// Entitlements and the moment until which no date in them changes anything.
@@ -92,6 +93,7 @@ impl App {
             newest: Guarded::new(CATALOGS_MAX, freshness.clone()),
             catalogs: quick_cache::sync::Cache::new(CATALOGS_MAX),
             metrics: crate::health::Metrics::default(),
+            archives: tokio::sync::Semaphore::new(crate::offboarding::UNDER_WAY_MAX),
             clock_offset_ms: AtomicI64::new(0),
             started: Instant::now(),
             config,
@@ -120,6 +122,11 @@ impl App {
     /// Counters for Prometheus.
     pub fn metrics(&self) -> &crate::health::Metrics {
         &self.0.metrics
+    }
+
+    /// Admits exports and imports.
+    pub(crate) fn archives(&self) -> &tokio::sync::Semaphore {
+        &self.0.archives
     }
 
     /// When this process began.

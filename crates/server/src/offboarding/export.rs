@@ -34,7 +34,7 @@ pub struct Export {
 
 /// Writes a tenant's data into an archive.
 pub async fn export(app: &App, call: &Call, tenant: TenantId) -> Result<Export, Problem> {
-    let _permit = admit()?;
+    let _permit = admit(app)?;
     let key = ExportKey::random()?;
     note(app, call, tenant).await?;
     let mut tx = app.db().tenant_snapshot(tenant).await?;

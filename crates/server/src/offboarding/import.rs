@@ -61,7 +61,7 @@ pub async fn import(
     key: ExportKey,
     file: std::fs::File,
 ) -> Result<ImportReport, Problem> {
-    let _permit = admit()?;
+    let _permit = admit(app)?;
     let checked = tokio::task::spawn_blocking(move || {
         archive::unpack(file, &key).map(|unpacked| (unpacked, key))
     });

@@ -21,14 +21,14 @@ mod import;
 mod rows;
 pub mod tables;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::SemaphorePermit;
 
 pub use deletion::{DeletionReport, delete, note_deletions};
 pub use export::{Export, export};
 pub use export_key::ExportKey;
 pub use import::{ImportReport, ImportedKey, import};
 
-use crate::http::Problem;
+use crate::{App, http::Problem};
 
 /// Largest archive, in bytes.
 pub const ARCHIVE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
@@ -41,13 +41,11 @@ pub const ROW_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Rows read or written at once.
 const BATCH_ROWS: usize = 200;
 /// Exports and imports under way at once in one process; each holds a connection.
-const UNDER_WAY_MAX: usize = 2;
-
-static UNDER_WAY: Semaphore = Semaphore::const_new(UNDER_WAY_MAX);
+pub const UNDER_WAY_MAX: usize = 2;
 
 /// Room for one more export or import.
-fn admit() -> Result<SemaphorePermit<'static>, Problem> {
-    UNDER_WAY.try_acquire().map_err(|_| {
+fn admit(app: &App) -> Result<SemaphorePermit<'_>, Problem> {
+    app.archives().try_acquire().map_err(|_| {
         Problem::unavailable("Other exports or imports are under way; try again shortly.")
     })
 }
