@@ -4,7 +4,18 @@
 
 mod harness;
 
+mod audit;
+mod authorization;
+mod bad_input;
+mod bill;
 mod clients;
 mod deployments;
+mod faults;
 mod idempotency;
+mod isolation;
 mod licenses;
+mod lifecycle;
+mod offboarding;
+mod ofrep;
+mod openapi;
+mod usage;
