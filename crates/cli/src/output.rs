@@ -1,9 +1,15 @@
 //! How answers look: JSON for scripts, tables for people, no colour needed.
 
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
+
+use crate::error::{Error, Result};
 
 /// A column or field: its title and where its value is (a JSON pointer).
 pub(crate) type Field = (&'static str, &'static str);
@@ -137,4 +143,12 @@ pub(crate) fn grouped(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// A file that only its owner reads.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path).map_err(|error| Error::file(path, &error))?;
+    file.write_all(bytes).map_err(|error| Error::file(path, &error))
 }

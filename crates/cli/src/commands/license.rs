@@ -11,7 +11,7 @@ use super::verify::Verify;
 use crate::{
     client::{self, Client},
     common::{Common, Paging, moment},
-    error::{Error, Result},
+    error::Result,
     output,
 };
 
@@ -228,7 +228,8 @@ impl Which {
         match path {
             None => output::line(text.trim_end()),
             Some(path) => {
-                std::fs::write(&path, text).map_err(|error| Error::file(&path, &error))?;
+                // Worth as much as the license key.
+                output::write_private(&path, text.as_bytes())?;
                 output::note(&format!("wrote {}", path.display()));
             }
         }

@@ -278,7 +278,8 @@ async fn export(client: &Client, tenant: &str, path: Option<PathBuf>, json: bool
     let key = answer.headers().get("tenure-export-key").and_then(|value| value.to_str().ok());
     let key = key.map(str::to_owned);
     let bytes = answer.bytes().await?;
-    write_private(&path, &bytes)?;
+    // An archive holds personal data.
+    output::write_private(&path, &bytes)?;
     let done = json!({ "file": path, "bytes": bytes.len(), "export_key": key });
     output::show(
         json,
@@ -291,15 +292,6 @@ async fn export(client: &Client, tenant: &str, path: Option<PathBuf>, json: bool
         );
     }
     Ok(())
-}
-
-/// An archive holds personal data: only its owner reads it.
-fn write_private(path: &Path, bytes: &[u8]) -> Result {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(path).map_err(|error| Error::file(path, &error))?;
-    file.write_all(bytes).map_err(|error| Error::file(path, &error))
 }
 
 async fn import(client: &Client, archive: &Path, key: &str, json: bool) -> Result {

@@ -201,7 +201,7 @@ pub(crate) async fn carry(
     let request = client.admin(Method::GET, &["tenants", customer.slug, "licenses", &id, "file"]);
     let text = client.send(request).await?.text().await?;
     let lic = dir.join(format!("{}.lic", customer.slug));
-    std::fs::write(&lic, text).map_err(|error| Error::file(&lic, &error))?;
+    output::write_private(&lic, text.as_bytes())?;
     let published = [".well-known", "tenure", customer.product, "jwks.json"];
     let keys = client.json(client.request(Method::GET, &published)).await?;
     let jwks = dir.join(format!("{}.jwks.json", customer.product));
