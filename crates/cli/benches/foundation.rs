@@ -49,7 +49,11 @@ async fn run() {
     // The first start migrates; the second is the one that operators see.
     Serve::start(&data, cluster.url()).await.stop();
     let serve = Serve::start(&data, cluster.url()).await;
-    figure("start to ready", &format!("{} ms", serve.ready_after.as_millis()), "goal under 1,000 ms");
+    figure(
+        "start to ready",
+        &format!("{} ms", serve.ready_after.as_millis()),
+        "goal under 1,000 ms",
+    );
     tokio::time::sleep(Duration::from_secs(3)).await;
     figure("resident when idle", &format!("{:.1} MB", serve.resident_mb()), "goal under 50 MB");
 
@@ -113,7 +117,8 @@ async fn ingestion(serve: &Serve, admin_url: &str) {
         token: key,
         content_type: "application/cloudevents-batch+json".into(),
     };
-    let batches: Vec<String> = (0..BATCHES).map(|n| limits::batch(n, EVENTS_PER_BATCH, now)).collect();
+    let batches: Vec<String> =
+        (0..BATCHES).map(|n| limits::batch(n, EVENTS_PER_BATCH, now)).collect();
     let began = Instant::now();
     load.send_all(batches, SENDERS).await;
     let events = (BATCHES * EVENTS_PER_BATCH) as f64;
@@ -132,7 +137,8 @@ async fn entitlements(serve: &Serve) {
     let mut connection = Connection::open(serve.address).await;
     let body = connection.get("/api/v1/entitlements", &key).await;
     assert_eq!(body.status, 200, "{}", body.body);
-    let ours = http::reads(serve.address, "/api/v1/entitlements", &key, READERS, READ_SECONDS).await;
+    let ours =
+        http::reads(serve.address, "/api/v1/entitlements", &key, READERS, READ_SECONDS).await;
     let constant = process::Constant::start(&body.body).await;
     let limit = http::reads(constant.address, "/", &key, READERS, READ_SECONDS).await;
     constant.stop();

@@ -27,11 +27,16 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the server listens");
         stream.set_nodelay(true).expect("TCP_NODELAY");
-        Self { stream: BufReader::with_capacity(64 * 1024, stream), line: String::new(), body: Vec::new() }
+        Self {
+            stream: BufReader::with_capacity(64 * 1024, stream),
+            line: String::new(),
+            body: Vec::new(),
+        }
     }
 
     pub async fn get(&mut self, path: &str, token: &str) -> Answer {
-        let head = format!("GET {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\n\r\n");
+        let head =
+            format!("GET {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\n\r\n");
         self.exchange(head.as_bytes(), b"").await;
         self.answer().await
     }
@@ -68,7 +73,8 @@ impl Connection {
                 break;
             }
             if status == 0 {
-                status = line.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+                status =
+                    line.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
             } else if let Some((name, value)) = line.split_once(':')
                 && name.eq_ignore_ascii_case("content-length")
             {
@@ -125,7 +131,8 @@ pub async fn reads(
     connections: usize,
     seconds: u64,
 ) -> Reads {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\n\r\n");
     let began = Instant::now();
     let until = began + Duration::from_secs(seconds);
     let readers = (0..connections).map(|_| {

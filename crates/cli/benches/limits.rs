@@ -65,8 +65,16 @@ async fn copy(conn: &mut PgConnection, statement: &str, text: &str) {
 pub async fn bare_tenant_inserts(admin_url: &str, count: usize) -> Duration {
     let mut conn = PgConnection::connect(admin_url).await.expect("the cluster answers");
     let tables = [
-        "tenants", "tenant_settings", "tenant_keys", "billing_accounts", "subscriptions", "deployments",
-        "api_keys", "audit_heads", "audit_log", "outbox",
+        "tenants",
+        "tenant_settings",
+        "tenant_keys",
+        "billing_accounts",
+        "subscriptions",
+        "deployments",
+        "api_keys",
+        "audit_heads",
+        "audit_log",
+        "outbox",
     ];
     // The rows of clients made over HTTP, under new ids: the same sizes, the same indexes.
     let templates = rows(&mut conn, &tables).await;
@@ -76,13 +84,19 @@ pub async fn bare_tenant_inserts(admin_url: &str, count: usize) -> Duration {
         sqlx::raw_sql("BEGIN").execute(&mut conn).await.expect("a transaction");
         for (table, json) in &templates {
             let json = renewed(table, json.clone(), tenant, n);
-            let columns = if *table == "outbox" { "(tenant_id, topic, payload, created_at)" } else { "" };
-            let select = if *table == "outbox" { "tenant_id, topic, payload, created_at" } else { "*" };
+            let columns =
+                if *table == "outbox" { "(tenant_id, topic, payload, created_at)" } else { "" };
+            let select =
+                if *table == "outbox" { "tenant_id, topic, payload, created_at" } else { "*" };
             let sql = format!(
                 "INSERT INTO {table} {columns} SELECT {select} FROM jsonb_populate_record(NULL::{table}, $1)"
             );
             #[allow(clippy::disallowed_methods, reason = "a bench of the bare database")]
-            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(json).execute(&mut conn).await.expect("a row");
+            sqlx::query(sqlx::AssertSqlSafe(sql))
+                .bind(json)
+                .execute(&mut conn)
+                .await
+                .expect("a row");
         }
         sqlx::raw_sql("COMMIT").execute(&mut conn).await.expect("durable");
     }
@@ -97,8 +111,10 @@ async fn rows<'a>(
     let mut found = Vec::new();
     for table in tables {
         let column = if *table == "tenants" { "id" } else { "tenant_id" };
-        let sql = format!("SELECT to_jsonb(t) AS row FROM {table} t WHERE {column} = {newest} LIMIT 1");
-        let row = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_one(&mut *conn).await.expect("a row");
+        let sql =
+            format!("SELECT to_jsonb(t) AS row FROM {table} t WHERE {column} = {newest} LIMIT 1");
+        let row =
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_one(&mut *conn).await.expect("a row");
         found.push((*table, row.try_get("row").expect("JSON")));
     }
     found

@@ -13,7 +13,9 @@ CREATE TABLE tenants (
     billing_customer_id text,
     contact_email text,
     created_at timestamptz NOT NULL,
-    updated_at timestamptz NOT NULL
+    updated_at timestamptz NOT NULL,
+    -- What the deletion of this tenant found and did; the rest of the row is then empty.
+    deletion jsonb CHECK (deletion IS NULL OR status = 'deleted')
 );
 SELECT isolate('tenants', 'id');
 GRANT SELECT, INSERT, UPDATE ON tenants TO tenure_tenant;
@@ -63,6 +65,8 @@ CREATE TABLE units (
     created_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, id),
     CONSTRAINT units_parent FOREIGN KEY (tenant_id, parent_id) REFERENCES units (tenant_id, id)
+        -- An import brings children before their parents.
+        DEFERRABLE INITIALLY IMMEDIATE
 );
 CREATE UNIQUE INDEX units_name_unique ON units (tenant_id, parent_id, lower(name)) NULLS NOT DISTINCT;
 SELECT isolate('units');

@@ -171,3 +171,7 @@ CREATE TABLE license_revisions (
 );
 SELECT isolate('license_revisions');
 GRANT SELECT, INSERT, DELETE ON license_revisions TO tenure_tenant;
+-- A token is worth as much as the license key.
+REVOKE SELECT ON license_revisions FROM tenure_vendor;
+GRANT SELECT (tenant_id, license_id, revision, kid, claims, issued_at, expires_at)
+    ON license_revisions TO tenure_vendor;

@@ -59,9 +59,9 @@ struct Inner {
     entitlements: Guarded<(TenantId, SubscriptionId), Arc<Resolved>>,
     situations: Guarded<(TenantId, SubscriptionId), Arc<Situation>>,
     tenant_keys: Guarded<TenantId, Key>,
+    signers: Guarded<ProductId, Arc<MemorySigner>>,
     staff: Guarded<[u8; 32], StaffMember>,
     newest: Guarded<String, Arc<Catalog>>,
-    signers: Guarded<ProductId, Arc<MemorySigner>>,
     catalogs: quick_cache::sync::Cache<CatalogVersionId, Arc<Catalog>>,
     metrics: crate::health::Metrics,
 }
@@ -87,9 +87,9 @@ impl App {
             entitlements: Guarded::new(ENTITLEMENTS_MAX, freshness.clone()),
             situations: Guarded::new(SITUATIONS_MAX, freshness.clone()),
             tenant_keys: Guarded::new(TENANT_KEYS_MAX, freshness.clone()),
+            signers: Guarded::new(SIGNERS_MAX, freshness.clone()),
             staff: Guarded::new(STAFF_MAX, freshness.clone()),
             newest: Guarded::new(CATALOGS_MAX, freshness.clone()),
-            signers: Guarded::new(SIGNERS_MAX, freshness.clone()),
             catalogs: quick_cache::sync::Cache::new(CATALOGS_MAX),
             metrics: crate::health::Metrics::default(),
             clock_offset_ms: AtomicI64::new(0),
@@ -170,6 +170,10 @@ impl App {
         &self.0.tenant_keys
     }
 
+    pub(crate) fn signers(&self) -> &Guarded<ProductId, Arc<MemorySigner>> {
+        &self.0.signers
+    }
+
     pub(crate) fn staff_cache(&self) -> &Guarded<[u8; 32], StaffMember> {
         &self.0.staff
     }
@@ -177,10 +181,6 @@ impl App {
     /// The newest version of each product, by slug.
     pub(crate) fn newest_catalogs(&self) -> &Guarded<String, Arc<Catalog>> {
         &self.0.newest
-    }
-
-    pub(crate) fn signers(&self) -> &Guarded<ProductId, Arc<MemorySigner>> {
-        &self.0.signers
     }
 
     pub(crate) fn catalogs(&self) -> &quick_cache::sync::Cache<CatalogVersionId, Arc<Catalog>> {

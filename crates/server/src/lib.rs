@@ -21,8 +21,11 @@ pub mod http;
 pub mod idempotency;
 pub mod identity;
 pub mod installation;
+
 pub mod licensing;
+pub mod offboarding;
 pub mod products;
+pub mod reference;
 pub mod router;
 mod serve;
 pub mod subscriptions;

@@ -7,8 +7,9 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use http_body_util::Limited;
 use tenure_core::RequestId;
-use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer};
+use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
@@ -17,7 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App, billing, deployments, flags, health, http::Problem, identity, installation, licensing,
-    products, subscriptions, tenants, trail, usage, web,
+    offboarding, products, reference, subscriptions, tenants, trail, usage, web,
 };
 
 /// Largest body of any operation, in bytes; most have a smaller limit.
@@ -102,6 +103,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(subscriptions::keys_api::list, subscriptions::keys_api::create))
         .routes(routes!(subscriptions::keys_api::rotate))
         .routes(routes!(subscriptions::keys_api::revoke))
+        // Export, import, deletion
+        .routes(routes!(offboarding::api::export))
+        .routes(routes!(offboarding::api::import))
+        .routes(routes!(offboarding::api::delete))
         // Deployments and licenses
         .routes(routes!(deployments::api::list, deployments::api::create))
         .routes(routes!(deployments::api::show, deployments::api::update))
@@ -132,22 +137,46 @@ fn api() -> OpenApiRouter<App> {
 
 /// The description of the API (OpenAPI 3.1).
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    api().into_openapi()
+    let mut document = api().into_openapi();
+    reference::complete(&mut document);
+    document
 }
 
 /// Everything the server answers.
 pub fn router(app: App) -> Router {
-    let (api, document) = api().split_for_parts();
-    let text: axum::body::Bytes = document.to_pretty_json().unwrap_or_default().into();
+    let (api, mut document) = api().split_for_parts();
+    reference::complete(&mut document);
+    let text = document.to_pretty_json().unwrap_or_default();
+    let page = reference::page(&serde_json::from_str(&text).unwrap_or_default());
+    let text: axum::body::Bytes = text.into();
     let document = move || async move { ([(header::CONTENT_TYPE, "application/json")], text) };
+    let page: axum::body::Bytes = page.into();
+    let page = move || async move { ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page) };
     api.route("/openapi.json", axum::routing::get(document))
         .merge(web::routes(&app))
+        .route("/docs/api", axum::routing::get(page))
         .fallback(|| async { Problem::not_found("operation") })
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(|_| Problem::internal("a handler panicked").into_response()))
-        .layer(RequestBodyLimitLayer::new(REQUEST_BYTES_MAX))
+        .layer(middleware::from_fn(limit_body))
         .layer(middleware::from_fn_with_state(app.clone(), finish))
         .with_state(app)
+}
+
+/// Refuses bodies that say they are too large, and cuts those that do not say.
+async fn limit_body(request: Request, next: Next) -> Response {
+    let limit = match request.uri().path() {
+        offboarding::api::IMPORTS => usize::try_from(offboarding::ARCHIVE_BYTES_MAX),
+        _ => Ok(REQUEST_BYTES_MAX),
+    };
+    let limit = limit.unwrap_or(usize::MAX);
+    let said = request.headers().get(header::CONTENT_LENGTH);
+    let said = said.and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    if said.is_some_and(|length: usize| length > limit) {
+        let detail = format!("The body is larger than {limit} bytes.");
+        return Problem::too_large(detail).into_response();
+    }
+    next.run(request.map(|body| axum::body::Body::new(Limited::new(body, limit)))).await
 }
 
 async fn method_not_allowed() -> Problem {

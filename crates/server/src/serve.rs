@@ -10,8 +10,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
 use crate::{
-    App, Config, http::Problem, idempotency, identity, installation, products, router, trail,
-    vault::Vault,
+    App, Config, call::Call, http::Problem, idempotency, identity, installation, offboarding,
+    products, router, trail, vault::Vault,
 };
 
 /// The schema of this version.
@@ -167,7 +167,12 @@ async fn tidy(app: App, stop: CancellationToken) {
             _ = interval.tick() => {}
             () = stop.cancelled() => return,
         }
-        for done in [idempotency::expire(&app).await, trail::follow::expire(&app).await] {
+        let call = Call::system(app.now());
+        for done in [
+            idempotency::expire(&app).await,
+            trail::follow::expire(&app).await,
+            offboarding::note_deletions(&app, &call).await,
+        ] {
             match done {
                 Ok(count) => tracing::debug!(count, "tidied"),
                 Err(problem) => tracing::debug!(detail = problem.detail, "could not tidy"),

@@ -70,6 +70,13 @@ impl Error {
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Sql(error) if is_unavailable(error))
     }
+
+    /// Whether a parameter was a text that PostgreSQL cannot hold: one with a zero
+    /// character, as paths and queries can bring it.
+    pub fn is_unstorable_text(&self) -> bool {
+        matches!(self, Self::Sql(sqlx::Error::Database(error))
+            if matches!(error.code().as_deref(), Some("22021" | "22P05")))
+    }
 }
 
 /// Whether the database is away (as against refusing what was asked).
@@ -149,6 +156,8 @@ impl Pool {
     ) -> Result<sqlx::PgTransaction<'static>, Error> {
         let mut broken = 0;
         loop {
+            // Without an idle connection this is a new one: then nothing is left to try.
+            let idle = self.0.num_idle();
             let sql = sqlx::AssertSqlSafe(statement.to_owned());
             match self.0.begin_with(sql).await {
                 Ok(tx) => return Ok(tx),
@@ -158,7 +167,7 @@ impl Pool {
                         &error,
                         sqlx::Error::Io(_) | sqlx::Error::Database(_) | sqlx::Error::Protocol(_)
                     ) && is_unavailable(&error);
-                    if !replaceable || broken >= BROKEN_CONNECTIONS_MAX || self.0.num_idle() == 0 {
+                    if !replaceable || broken >= BROKEN_CONNECTIONS_MAX || idle == 0 {
                         return Err(error.into());
                     }
                 }
@@ -242,6 +251,7 @@ impl Db {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "asked before there is a schema")]
 async fn may_create(conn: &mut PgConnection) -> Result<bool, Error> {
     use sqlx::Row;
     let row = sqlx::raw_sql("SELECT has_schema_privilege('public', 'CREATE') AS may")

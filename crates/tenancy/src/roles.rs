@@ -11,6 +11,11 @@
 //! first owns anything. Passwords derive from the master key, so every process
 //! that shares the key can log in and no password is stored anywhere.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "bootstrap runs before there is a schema that SQL could be checked against"
+)]
+
 use aws_lc_rs::hmac;
 use sqlx::{Connection, PgConnection, Row, postgres::PgConnectOptions};
 

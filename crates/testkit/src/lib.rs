@@ -5,6 +5,8 @@
 //! PostgreSQL server itself is started by `scripts/test` (or `scripts/dev-db
 //! start`) and named by `TENURE_TEST_DATABASE_URL`.
 
+#![allow(clippy::disallowed_methods, reason = "tests look at the database from outside")]
+
 use std::{
     process,
     sync::atomic::{AtomicU32, Ordering},

@@ -6,7 +6,7 @@ use tenure_catalog::{Model, deployment::Source};
 use tenure_core::{DeploymentId, TenantId, slug::slugify};
 use utoipa::ToSchema;
 
-use super::{Situation, dotenv, resources};
+use super::{Situation, dotenv, profile};
 use crate::{App, http::Problem, licensing, tenants::Tenant};
 
 /// Where a license file lies that was carried to a place without a network.
@@ -83,7 +83,7 @@ pub async fn of(app: &App, tenant: &Tenant, id: DeploymentId) -> Result<Environm
         let made = match &variable.source {
             Source::Literal { value } => literal(tenant, &situation, &variable.name, value),
             Source::Secret { name } => {
-                Variable::reference(&variable.name, resources::reference(deployment.id, name))
+                Variable::reference(&variable.name, profile::reference(deployment.id, name))
             }
             Source::License if !deployment.model.is_licensed() => continue,
             Source::License => licensed(tenant, deployment.model, &variable.name, license.as_ref()),
@@ -168,7 +168,7 @@ fn licensed(
             ..Variable::known(name, LICENSE_FILE_PATH)
         },
         (_, Some(license)) => {
-            Variable::reference(name, resources::reference(license.id, "license_key"))
+            Variable::reference(name, profile::reference(license.id, "license_key"))
         }
         (_, None) => Variable::missing(name, format!("there is no license yet; {issue}")),
     }
@@ -176,8 +176,8 @@ fn licensed(
 
 fn resource(situation: &Situation, name: &str, id: &str, field: &str) -> Variable {
     let Situation { deployment, newest, secrets, .. } = situation;
-    let profile = resources::profile(&newest.product, deployment, secrets);
-    let resource = profile.resources.get(id);
+    let known = profile::profile(&newest.product, deployment, secrets);
+    let resource = known.resources.get(id);
     let state = resource.and_then(|resource| resource.fields.get(field));
     if let Some(reference) = state.and_then(|state| state.reference.clone()) {
         return Variable::reference(name, reference);

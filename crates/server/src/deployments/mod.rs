@@ -10,6 +10,7 @@ pub(crate) mod db;
 mod dotenv;
 pub mod environment;
 pub mod model;
+pub mod profile;
 pub mod resources;
 
 use std::sync::Arc;
@@ -142,7 +143,7 @@ async fn settle(
     mut deployment: Deployment,
 ) -> Result<DeploymentDetail, Problem> {
     let secrets = db::secrets(tx, deployment.id).await?;
-    let resources = resources::profile(&newest.product, &deployment, &secrets);
+    let resources = profile::profile(&newest.product, &deployment, &secrets);
     let complete = match deployment.model {
         _ if deployment.status == DeploymentStatus::Retired => None,
         Model::Managed => None,
@@ -228,7 +229,7 @@ pub async fn read(
     id: DeploymentId,
 ) -> Result<DeploymentDetail, Problem> {
     let Situation { deployment, newest, secrets, .. } = situation(app, tenant, id).await?;
-    let resources = resources::profile(&newest.product, &deployment, &secrets);
+    let resources = profile::profile(&newest.product, &deployment, &secrets);
     Ok(DeploymentDetail { deployment, resources })
 }
 

@@ -8,7 +8,7 @@ use tenure_core::{DeploymentId, SubscriptionId};
 use tenure_license::Environment;
 use utoipa::ToSchema;
 
-use super::resources::ResourceProfile;
+use super::profile::ResourceProfile;
 use crate::{http::FieldError, tenants::model::present};
 
 /// Longest name, in characters.

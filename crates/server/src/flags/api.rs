@@ -85,7 +85,7 @@ async fn facts(app: &App, key: ApiKey) -> Result<Facts, Refused> {
 /// `{"items": [...]}`). While the subscription is suspended or cancelled, the
 /// reason is `DISABLED`, features are off and limits 0.
 #[utoipa::path(post, path = "/ofrep/v1/evaluate/flags/{key}", tag = "Flags", operation_id = "evaluateFlag",
-    params(("key" = String, Path, example = "sso")), request_body(content = EvaluationRequest),
+    params(("key" = String, Path, example = "sso")), request_body(content = EvaluationRequest, example = json!({"context": {"targetingKey": "user-1"}})),
     security(("bearer" = []), ("apiKey" = [])),
     responses((status = 200, body = Evaluation), (status = 400, body = EvaluationError),
               (status = 401, body = Problem), (status = 403, body = Problem),
@@ -109,7 +109,7 @@ pub async fn one(
 /// Send `If-None-Match` with the last `ETag` to be told 304 while nothing
 /// changed.
 #[utoipa::path(post, path = "/ofrep/v1/evaluate/flags", tag = "Flags", operation_id = "evaluateFlags",
-    params(("If-None-Match" = Option<String>, Header)), request_body(content = EvaluationRequest),
+    params(("If-None-Match" = Option<String>, Header)), request_body(content = EvaluationRequest, example = json!({"context": {"targetingKey": "user-1"}})),
     security(("bearer" = []), ("apiKey" = [])),
     responses((status = 200, body = BulkEvaluation), (status = 304, description = "Nothing changed"),
               (status = 400, body = EvaluationError),

@@ -59,6 +59,7 @@ impl Default for Metrics {
 
 /// The state of a server.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ServerHealth)]
 pub struct Health {
     /// `healthy`.
     #[schema(example = "healthy")]

@@ -192,6 +192,9 @@ impl From<tenure_tenancy::Error> for Problem {
                 "The database cannot be reached. Nothing was changed; try again shortly.",
             );
         }
+        if error.is_unstorable_text() {
+            return Self::bad_request("A text holds the character U+0000, which cannot be kept.");
+        }
         Self::internal(error)
     }
 }

@@ -17,6 +17,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct ClockState {
     /// The present moment.
+    #[schema(example = "2026-06-01T00:00:00Z")]
     pub now: Timestamp,
 }
 

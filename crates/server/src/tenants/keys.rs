@@ -12,8 +12,11 @@ use crate::{
     vault::{Key, Place},
 };
 
+/// The place of a tenant key, beside the tenant itself.
+pub(crate) const FIELD: &str = "tenant key";
+
 fn place(tenant: TenantId) -> Place<'static> {
-    Place { tenant: tenant.uuid(), owner: tenant.uuid(), field: "tenant key", version: 1 }
+    Place { tenant: tenant.uuid(), owner: tenant.uuid(), field: FIELD, version: 1 }
 }
 
 pub(super) fn seal(app: &App, tenant: TenantId, key: &Key) -> Result<Vec<u8>, Problem> {

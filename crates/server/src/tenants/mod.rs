@@ -59,7 +59,7 @@ pub(crate) async fn begin(
 }
 
 /// The slug, or the first free one behind it: `acme`, `acme-2`, ...
-async fn free_slug(app: &App, base: &str) -> Result<String, Problem> {
+pub(crate) async fn free_slug(app: &App, base: &str) -> Result<String, Problem> {
     let mut tx = app.db().vendor().await?;
     let taken = db::slugs_like(&mut tx, base).await?;
     tx.commit().await?;

@@ -167,6 +167,7 @@ pub(crate) fn is_email(text: &str) -> bool {
 pub struct TenantUpdate {
     /// For people, 1 to 200 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Acme Incorporated")]
     pub name: Option<String>,
     /// IANA name. Days and months are counted in it from now on.
     #[serde(skip_serializing_if = "Option::is_none")]

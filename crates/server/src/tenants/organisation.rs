@@ -79,6 +79,7 @@ pub struct NewUnit {
 pub struct UnitUpdate {
     /// 1 to 200 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Platform")]
     pub name: Option<String>,
     /// What it moves into.
     #[serde(

@@ -213,3 +213,16 @@ async fn another_tenants_deployment_is_as_missing_as_none() {
     let theirs = format!("/api/v1/admin/tenants/globex/deployments/{id}/resources");
     test.put(ADMIN, &theirs, json!({})).await.expect(404);
 }
+
+#[tokio::test]
+async fn with_a_tenant_that_leaves_its_deployments_and_their_secrets_go() {
+    let (test, deployment) = byoi().await;
+    test.put(ADMIN, &path(&deployment, "/resources"), whole_profile()).await.expect(200);
+    test.post(ADMIN, "/api/v1/admin/tenants/acme/cancel", json!({})).await.expect(200);
+    let shown = test.get(ADMIN, &path(&deployment, "")).await.expect(200);
+    assert_eq!(shown["status"], "retired");
+    let url = &shown["resources"]["resources"]["database"]["fields"]["url"];
+    assert_eq!(url, &json!({ "secret": true, "set": false, "version": 2 }));
+    let body = json!({ "database": { "url": "x" } });
+    test.put(ADMIN, &path(&deployment, "/resources"), body).await.expect(409);
+}

@@ -89,7 +89,8 @@ impl Answer {
     }
 }
 
-fn vault() -> Vault {
+/// The vault of every test server.
+pub fn vault() -> Vault {
     Vault::new(&Key::from_slice(&[7; 32]).unwrap())
 }
 
@@ -237,6 +238,17 @@ impl TestServer {
         let path = format!("/api/v1/admin/tenants/{tenant}/subscriptions");
         let made = self.post(ADMIN, &path, subscription).await.expect(201);
         made["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A subscription of a new tenant, with everything that may be said of one:
+    /// the path of the tenant, and an API key.
+    pub async fn subscribed(&self, name: &str, subscription: Value) -> (String, String) {
+        let made = self.post(ADMIN, "/api/v1/admin/tenants", json!({ "name": name })).await;
+        let path = format!("/api/v1/admin/tenants/{}", made.expect(201)["id"].as_str().unwrap());
+        let made = self.post(ADMIN, &format!("{path}/subscriptions"), subscription).await;
+        let body = json!({ "subscription": made.expect(201)["id"] });
+        let key = self.post(ADMIN, &format!("{path}/keys"), body).await.expect(201);
+        (path, key["api_key"].as_str().unwrap().to_owned())
     }
 
     /// Moves the clock forward.

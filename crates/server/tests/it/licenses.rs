@@ -257,3 +257,59 @@ async fn nothing_forged_or_foreign_passes_the_edge() {
     }
     test.post(ADMIN, LICENSES, json!({ "subscription": theirs })).await.expect(404);
 }
+
+#[tokio::test]
+async fn renewals_at_the_same_time_are_two_revisions_and_a_repeated_one_is_none() {
+    let (test, subscription) = professional().await;
+    let issued = issue(&test, &subscription).await;
+    let renew = path(&issued["license"], "/renew");
+    let both = tokio::join!(
+        test.post(ADMIN, &renew, json!({})),
+        test.post(ADMIN, &renew, json!({ "expires_at": "2027-06-01T00:00:00Z" })),
+    );
+    let mut revisions = [both.0.expect(201), both.1.expect(201)]
+        .map(|answer| answer["license"]["revision"].as_i64().unwrap());
+    revisions.sort();
+    assert_eq!(revisions, [2, 3]);
+
+    let again = || {
+        let request = test.request(reqwest::Method::POST, ADMIN, &renew);
+        test.send(request.header("idempotency-key", "renewal-7").json(&json!({})))
+    };
+    let (first, second) = (again().await.expect(201), again().await.expect(201));
+    assert_eq!((&first["license"]["revision"], &first["token"]), (&json!(4), &second["token"]));
+}
+
+#[tokio::test]
+async fn a_trial_of_a_quoted_plan_is_licensed_until_it_ends_and_not_longer() {
+    let test = TestServer::empty().await;
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../products/incidentfox/product.toml");
+    let file = std::fs::read_to_string(path).unwrap();
+    let trial = "[plans.enterprise]\nname = \"Enterprise\"\n";
+    assert!(file.contains(trial));
+    test.load(&file.replace(trial, &format!("{trial}trial = \"14d\"\n"))).await;
+    let plan = json!({ "product": "incidentfox", "plan": "enterprise", "trial": true });
+    let subscription = test.subscribe("acme", plan).await;
+    let late = json!({ "subscription": subscription, "expires_at": "2026-04-01T00:00:00Z" });
+    test.post(ADMIN, LICENSES, late).await.expect(422);
+    let issued = issue(&test, &subscription).await;
+    assert_eq!(issued["license"]["expires_at"], "2026-03-15T00:00:00Z");
+}
+
+#[tokio::test]
+async fn who_may_only_look_sees_a_license_but_neither_its_key_nor_its_file() {
+    let (test, subscription) = professional().await;
+    let issued = issue(&test, &subscription).await;
+    let body = json!({ "name": "auditor", "role": "viewer" });
+    let made = test.post(ADMIN, "/api/v1/admin/credentials", body).await.expect(201);
+    let viewer = made["token"].as_str().unwrap();
+    let license = &issued["license"];
+    test.get(viewer, &path(license, "")).await.expect(200);
+    test.get(viewer, &path(license, "/file")).await.expect(403);
+    for action in ["/key", "/renew", "/revoke"] {
+        test.post(viewer, &path(license, action), json!({})).await.expect(403);
+    }
+    let rotate = "/api/v1/admin/products/incidentfox/signing-keys/rotate";
+    test.post(viewer, rotate, json!({})).await.expect(403);
+    test.get("", &path(license, "/file")).await.expect(401);
+}

@@ -4,9 +4,20 @@
 
 mod harness;
 
+mod audit;
+mod authorization;
+mod bad_input;
+mod bill;
 mod browser;
 mod clients;
 mod console;
 mod deployments;
+mod faults;
 mod idempotency;
+mod isolation;
 mod licenses;
+mod lifecycle;
+mod offboarding;
+mod ofrep;
+mod openapi;
+mod usage;

@@ -1,6 +1,5 @@
 //! `/api/v1/usage`.
 
-use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::Row;
@@ -31,7 +30,12 @@ fn reasons(receipt: &Value) -> Vec<&str> {
     results.iter().map(|result| result["reason"].as_str().unwrap_or("")).collect()
 }
 
-async fn send_as(test: &TestServer, key: &str, kind: &str, body: impl Into<reqwest::Body>) -> Answer {
+async fn send_as(
+    test: &TestServer,
+    key: &str,
+    kind: &str,
+    body: impl Into<reqwest::Body>,
+) -> Answer {
     let request = test.request(Method::POST, key, USAGE).header("content-type", kind).body(body);
     test.send(request).await
 }
@@ -47,9 +51,15 @@ async fn meter(test: &TestServer, key: &str, id: &str) -> Value {
 async fn rows(test: &TestServer) -> (i64, i64, i64) {
     let sql = "SELECT (SELECT count(*) FROM usage_keys), (SELECT count(*) FROM usage_events),
                    (SELECT count(*) FROM usage_rollups)";
-    let mut admin = test.database.admin().await;
-    let row = sqlx::raw_sql(sql).fetch_one(&mut admin).await.unwrap();
+    let row = behind(test, sql).await.remove(0);
     (row.get(0), row.get(1), row.get(2))
+}
+
+/// Looks or changes behind the server's back.
+#[allow(clippy::disallowed_methods, reason = "a test looks from outside")]
+async fn behind(test: &TestServer, sql: &'static str) -> Vec<sqlx::postgres::PgRow> {
+    let mut admin = test.database.admin().await;
+    sqlx::raw_sql(sql).fetch_all(&mut admin).await.expect("SQL of a test")
 }
 
 #[tokio::test]
@@ -72,7 +82,8 @@ async fn an_event_sent_again_counts_once_and_its_name_cannot_be_used_for_another
 async fn a_bad_event_never_fails_its_batch() {
     let test = TestServer::start().await;
     let (_, key) = test.client("Acme", "pro").await;
-    let no_time = json!({ "specversion": "1.0", "id": "e", "source": "/s", "type": "event.ingested" });
+    let no_time =
+        json!({ "specversion": "1.0", "id": "e", "source": "/s", "type": "event.ingested" });
     let batch = json!([
         event("a", EPOCH),
         event("a", EPOCH),
@@ -93,8 +104,20 @@ async fn a_bad_event_never_fails_its_batch() {
     assert_eq!(
         reasons(&receipt),
         [
-            "", "", "key_reused", "too_old", "before_subscription", "in_future", "", "unknown_type",
-            "missing_time", "unsupported_specversion", "malformed", "malformed", "too_long", "bad_text",
+            "",
+            "",
+            "key_reused",
+            "too_old",
+            "before_subscription",
+            "in_future",
+            "",
+            "unknown_type",
+            "missing_time",
+            "unsupported_specversion",
+            "malformed",
+            "malformed",
+            "too_long",
+            "bad_text",
         ]
     );
     let counts = ["accepted", "duplicates", "conflicts", "rejected"].map(|name| &receipt[name]);
@@ -135,7 +158,7 @@ async fn events_arrive_alone_in_a_batch_or_in_headers() {
 
 #[tokio::test]
 async fn quantities_are_read_exactly_or_not_at_all() {
-    let test = TestServer::with_products().await;
+    let test = TestServer::with_product(&["kg-rca"]).await;
     let key = client(&test, "kg-rca", "pro").await;
     let sent = |values: &[&str]| {
         let all: Vec<String> = values
@@ -160,24 +183,23 @@ async fn quantities_are_read_exactly_or_not_at_all() {
     let missing = typed("m", "storage.measured", EPOCH, json!({ "byte": 1 }));
     let receipt = test.post(&key, USAGE, missing).await.expect(200);
     assert_eq!(reasons(&receipt), ["missing_field"]);
-    let mut admin = test.database.admin().await;
     let sql = "SELECT sum::text, max::text, min::text, last::text FROM usage_rollups";
-    let row = sqlx::raw_sql(sql).fetch_one(&mut admin).await.unwrap();
+    let row = behind(&test, sql).await.remove(0);
     let read: [String; 4] = std::array::from_fn(|n| row.get(n));
-    assert_eq!(read, ["1000000000000000.000000", "999999999999999.999999", "0.000000", "999999999999999.999999"]);
+    assert_eq!(
+        read,
+        ["1000000000000000.000000", "999999999999999.999999", "0.000000", "999999999999999.999999"]
+    );
 }
 
 #[tokio::test]
 async fn a_batch_with_an_error_inside_leaves_nothing() {
     let test = TestServer::start().await;
     let (_, key) = test.client("Acme", "pro").await;
-    let mut admin = test.database.admin().await;
-    let broken = "ALTER TABLE usage_rollups ADD CONSTRAINT broken CHECK (events < 3)";
-    sqlx::raw_sql(broken).execute(&mut admin).await.unwrap();
+    behind(&test, "ALTER TABLE usage_rollups ADD CONSTRAINT broken CHECK (events < 3)").await;
     test.post(&key, USAGE, json!(events("a", 3, EPOCH))).await.expect(500);
     assert_eq!(rows(&test).await, (0, 0, 0));
-    let mended = "ALTER TABLE usage_rollups DROP CONSTRAINT broken";
-    sqlx::raw_sql(mended).execute(&mut admin).await.unwrap();
+    behind(&test, "ALTER TABLE usage_rollups DROP CONSTRAINT broken").await;
     let receipt = test.post(&key, USAGE, json!(events("a", 3, EPOCH))).await.expect(200);
     assert_eq!(receipt["accepted"], 3, "nothing of the first try stood in the way");
 }
@@ -206,18 +228,16 @@ async fn batches_at_once_that_share_events_count_each_once() {
     assert_eq!(rows(&test).await, (400, 400, 1));
 }
 
-/// A tenant of a real product in a time zone, and its key.
-async fn client_in(test: &TestServer, product: &str, plan: &str, zone: &str) -> (String, String) {
-    let body = json!({ "name": format!("{product} {plan} {zone}"), "product": product, "plan": plan });
-    let made = test.post(ADMIN, "/admin/clients", body).await.expect(201);
-    let id = made["client_id"].as_str().unwrap().to_owned();
-    let path = format!("/api/v1/admin/tenants/{id}");
+/// A key of a tenant in a time zone, with a plan of a real product.
+async fn client_in(test: &TestServer, product: &str, plan: &str, zone: &str) -> String {
+    let body = json!({ "product": product, "plan": plan });
+    let (path, key) = test.subscribed(zone, body).await;
     test.patch(ADMIN, &path, json!({ "time_zone": zone })).await.expect(200);
-    (id, made["api_key"].as_str().unwrap().to_owned())
+    key
 }
 
 async fn client(test: &TestServer, product: &str, plan: &str) -> String {
-    client_in(test, product, plan, "UTC").await.1
+    client_in(test, product, plan, "UTC").await
 }
 
 fn daily(meter: &Value) -> Vec<(&str, &str)> {
@@ -227,17 +247,27 @@ fn daily(meter: &Value) -> Vec<(&str, &str)> {
 
 #[tokio::test]
 async fn days_are_those_of_the_tenants_zone_also_when_clocks_change() {
-    let test = TestServer::with_products().await;
-    let (_, berlin) = client_in(&test, "kg-rca", "pro", "Europe/Berlin").await;
-    let (_, howe) = client_in(&test, "kg-rca", "pro", "Australia/Lord_Howe").await;
+    let test = TestServer::with_product(&["kg-rca"]).await;
+    let berlin = client_in(&test, "kg-rca", "pro", "Europe/Berlin").await;
+    let howe = client_in(&test, "kg-rca", "pro", "Australia/Lord_Howe").await;
     test.advance_to("2026-04-06T00:00:00Z");
     // Berlin: 29 March has 23 hours, from 28 March 23:00Z to 29 March 22:00Z.
-    let around = ["2026-03-28T22:59:59.999999Z", "2026-03-28T23:00:00Z", "2026-03-29T21:59:59Z",
-                  "2026-03-29T22:00:00Z", "2026-03-29T12:00:00Z"];
+    let around = [
+        "2026-03-28T22:59:59.999999Z",
+        "2026-03-28T23:00:00Z",
+        "2026-03-29T21:59:59Z",
+        "2026-03-29T22:00:00Z",
+        "2026-03-29T12:00:00Z",
+    ];
     // Lord Howe goes back half an hour on 5 April at 2:00: that day begins at
     // 4 April 13:00Z (+11:00) and ends at 5 April 13:30Z (+10:30).
-    let half = ["2026-04-04T12:59:59Z", "2026-04-04T13:00:00Z", "2026-04-05T13:29:59Z",
-                "2026-04-05T13:30:00Z", "2026-04-05T00:00:00Z"];
+    let half = [
+        "2026-04-04T12:59:59Z",
+        "2026-04-04T13:00:00Z",
+        "2026-04-05T13:29:59Z",
+        "2026-04-05T13:30:00Z",
+        "2026-04-05T00:00:00Z",
+    ];
     for (key, times) in [(&berlin, around), (&howe, half)] {
         let batch: Vec<Value> = times.iter().map(|time| event(time, time)).collect();
         assert_eq!(test.post(key, USAGE, json!(batch)).await.expect(200)["accepted"], 5);
@@ -258,15 +288,22 @@ async fn days_are_those_of_the_tenants_zone_also_when_clocks_change() {
 
 #[tokio::test]
 async fn late_events_change_the_past_and_not_the_latest_value() {
-    let test = TestServer::with_products().await;
+    let test = TestServer::with_product(&["incidentfox"]).await;
     let key = client(&test, "incidentfox", "starter").await;
     test.advance_to("2026-03-04T12:00:00Z");
-    let teams = |id: &str, time: &str, n: &str| typed(id, "teams.concurrent", time, json!({ "teams": n }));
-    let now = json!([teams("1", "2026-03-04T11:00:00Z", "3"), typed("u", "user.active", EPOCH, json!({ "user_id": 5 })),
-                     typed("v", "user.active", EPOCH, json!({ "user_id": "5" }))]);
+    let teams =
+        |id: &str, time: &str, n: &str| typed(id, "teams.concurrent", time, json!({ "teams": n }));
+    let now = json!([
+        teams("1", "2026-03-04T11:00:00Z", "3"),
+        typed("u", "user.active", EPOCH, json!({ "user_id": 5 })),
+        typed("v", "user.active", EPOCH, json!({ "user_id": "5" }))
+    ]);
     assert_eq!(test.post(&key, USAGE, now).await.expect(200)["accepted"], 3);
-    let late = json!([teams("2", "2026-03-02T11:00:00Z", "4"), teams("3", "2026-03-02T11:01:00Z", "2.5"),
-                      typed("w", "user.active", "2026-03-03T00:00:00Z", json!({ "user_id": "x" }))]);
+    let late = json!([
+        teams("2", "2026-03-02T11:00:00Z", "4"),
+        teams("3", "2026-03-02T11:01:00Z", "2.5"),
+        typed("w", "user.active", "2026-03-03T00:00:00Z", json!({ "user_id": "x" }))
+    ]);
     assert_eq!(test.post(&key, USAGE, late).await.expect(200)["accepted"], 3);
     let peak = meter(&test, &key, "concurrent_teams").await;
     assert_eq!(peak["used"], "4");
@@ -307,9 +344,10 @@ async fn a_test_key_is_answered_and_never_recorded() {
     let path = format!("/api/v1/admin/tenants/{acme}");
     let listed = test.get(ADMIN, &format!("{path}/subscriptions")).await.expect(200);
     let body = json!({ "subscription": listed["items"][0]["id"], "environment": "test" });
-    let made = test.post(ADMIN, &format!("{path}/api-keys"), body).await.expect(201);
+    let made = test.post(ADMIN, &format!("{path}/keys"), body).await.expect(201);
     let key = made["api_key"].as_str().unwrap();
-    let batch = json!([event("a", EPOCH), event("a", EPOCH), typed("b", "nonsense", EPOCH, json!({}))]);
+    let batch =
+        json!([event("a", EPOCH), event("a", EPOCH), typed("b", "nonsense", EPOCH, json!({}))]);
     let receipt = test.post(key, USAGE, batch).await.expect(200);
     assert_eq!(outcomes(&receipt), ["accepted", "duplicate", "rejected"]);
     assert_eq!(rows(&test).await, (0, 0, 0));
@@ -337,22 +375,27 @@ async fn what_happened_is_recorded_until_the_subscription_is_cancelled() {
 
 #[tokio::test]
 async fn windows_that_begin_inside_a_quarter_hour_are_exact() {
-    let test = TestServer::start().await;
+    let test = TestServer::empty().await;
+    let file = crate::harness::WIDGET
+        .replace("[meters]", "[meters]\nruns = { type = \"run\", sum = \"n\" }");
+    test.load(&file).await;
     test.advance_to("2026-03-01T10:07:30Z");
     let (_, key) = test.client("Acme", "pro").await;
-    test.advance_to("2026-03-03T00:00:00Z");
-    let start: Timestamp = "2026-03-01T10:07:30Z".parse().unwrap();
-    let batch: Vec<Value> = [-1, 0, 1, 449, 450, 86_400]
-        .into_iter()
-        .map(|seconds| (start + SignedDuration::from_secs(seconds)).to_string())
-        .map(|time| event(&time, &time))
-        .collect();
-    let receipt = test.post(&key, USAGE, json!(batch)).await.expect(200);
-    assert_eq!((&receipt["accepted"], &receipt["rejected"]), (&json!(5), &json!(1)));
-    let days: Vec<(String, String)> = daily(&meter(&test, &key, "events").await)
-        .into_iter()
-        .map(|(date, quantity)| (date.to_owned(), quantity.to_owned()))
-        .collect();
-    assert_eq!(days[1], ("2026-03-01".to_owned(), "4".to_owned()));
-    assert_eq!(days[2], ("2026-03-02".to_owned(), "1".to_owned()));
+    test.advance_to("2026-04-01T12:00:00Z");
+    // The second billing period begins at 10:07:30, inside a quarter hour.
+    let runs = |time: &str, n: &str| typed(time, "run", time, json!({ "n": n }));
+    let batch = json!([
+        runs("2026-03-01T10:07:29.999Z", "100000"),
+        runs("2026-03-01T10:07:30Z", "20000"),
+        runs("2026-04-01T10:07:29.999999Z", "20000"),
+        runs("2026-04-01T10:07:30Z", "1"),
+        runs("2026-04-01T10:14:59Z", "0.5"),
+        runs("2026-04-01T10:15:00Z", "0.25"),
+        runs("2026-04-01T11:59:00Z", "0.125"),
+    ]);
+    let receipt = test.post(&key, USAGE, batch).await.expect(200);
+    assert_eq!((&receipt["accepted"], &receipt["rejected"]), (&json!(6), &json!(1)));
+    let runs = meter(&test, &key, "runs").await;
+    assert_eq!(runs["window"]["start"], "2026-04-01T10:07:30Z");
+    assert_eq!(runs["used"], "1.875");
 }

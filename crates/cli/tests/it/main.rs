@@ -1,0 +1,11 @@
+//! The command line from outside: what people type, read and wait for.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod check;
+mod crash;
+mod demo;
+mod help;
+mod serve;
+mod support;
+mod verify;
