@@ -192,11 +192,11 @@ fn plan_head(product: &Product, plan: &Plan) -> PlanHead {
     let (price, per) =
         match [" per ", " a ", " once"].iter().filter_map(|cut| first.find(cut)).min() {
             // A price with a name of its own stays a sentence.
-            Some(at) if !first[..at].contains(": ") && !first[..at].contains(',') => {
+            Some(at) if !first[..at].contains(": ") && !first[..at].contains(", ") => {
                 (title(&first[..at]), first[at..].trim_start().to_owned())
             }
             _ if first == "custom" => ("Custom".to_owned(), "by contract".to_owned()),
-            _ => ("By number".to_owned(), first.clone()),
+            _ => ("By use".to_owned(), first.clone()),
         };
     PlanHead {
         name: plan.name.clone(),

@@ -284,7 +284,8 @@ fn limits(
             let most = included.unwrap_or_else(|| "unlimited".to_owned());
             let used = match meter {
                 Some(meter) => format!("{} of {most}", words::number(meter.used.round_dp(2))),
-                None => format!("{most} held at most"),
+                None if limit.included.is_none() => "Unlimited".to_owned(),
+                None => format!("Up to {most}"),
             };
             let percent = meter.and_then(|meter| meter.percent);
             LimitRow {

@@ -250,7 +250,7 @@ fn tree(units: &[Unit]) -> (Vec<Step>, usize) {
         for unit in units.iter().filter(|unit| unit.parent_id == parent) {
             let children = units.iter().filter(|child| child.parent_id == Some(unit.id)).count();
             let note = match unit.kind {
-                UnitKind::BusinessUnit if children > 0 => words::counted(children, "unit or team"),
+                UnitKind::BusinessUnit if children > 0 => format!("{children} inside"),
                 UnitKind::BusinessUnit => "business unit".to_owned(),
                 UnitKind::Team => "team".to_owned(),
             };
