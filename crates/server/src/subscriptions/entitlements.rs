@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tenure_catalog::{Terms, resolve};
-use tenure_core::{SubscriptionId, TenantId};
+use tenure_core::{SubscriptionId, SubscriptionStatus, TenantId, TenantStatus};
 use tenure_license::Digest;
 
 use super::{Subscription, db, not_resolved, terms};
