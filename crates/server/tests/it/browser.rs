@@ -81,7 +81,7 @@ impl Browser {
     }
 
     async fn stop(mut self) {
-        self.client.close().await.unwrap();
+        self.client.clone().close().await.unwrap();
         self.driver.kill().await.unwrap();
     }
 
@@ -122,6 +122,16 @@ impl Browser {
             .await;
         assert_eq!(root, json!([390, 390]), "{page} is wider than a phone");
         self.resize(1280).await;
+    }
+}
+
+impl Drop for Browser {
+    /// A test that failed ends its browser too: asked to end, the driver takes it along.
+    fn drop(&mut self) {
+        if let Some(id) = self.driver.id() {
+            let _ = std::process::Command::new("kill").arg(id.to_string()).status();
+            std::thread::sleep(Duration::from_millis(500));
+        }
     }
 }
 
