@@ -12,19 +12,19 @@ use tokio::{
     net::TcpStream,
 };
 
-pub struct Connection {
+pub(crate) struct Connection {
     stream: BufReader<TcpStream>,
     line: String,
     body: Vec<u8>,
 }
 
-pub struct Answer {
-    pub status: u16,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
 impl Connection {
-    pub async fn open(address: SocketAddr) -> Self {
+    pub(crate) async fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the server listens");
         stream.set_nodelay(true).expect("TCP_NODELAY");
         Self {
@@ -34,14 +34,14 @@ impl Connection {
         }
     }
 
-    pub async fn get(&mut self, path: &str, token: &str) -> Answer {
+    pub(crate) async fn get(&mut self, path: &str, token: &str) -> Answer {
         let head =
             format!("GET {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\n\r\n");
         self.exchange(head.as_bytes(), b"").await;
         self.answer().await
     }
 
-    pub async fn post(&mut self, path: &str, token: &str, kind: &str, body: &str) -> Answer {
+    pub(crate) async fn post(&mut self, path: &str, token: &str, kind: &str, body: &str) -> Answer {
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\n\
              content-type: {kind}\r\ncontent-length: {}\r\n\r\n",
@@ -87,16 +87,16 @@ impl Connection {
     }
 }
 
-pub struct Load {
-    pub address: SocketAddr,
-    pub path: String,
-    pub token: String,
-    pub content_type: String,
+pub(crate) struct Load {
+    pub(crate) address: SocketAddr,
+    pub(crate) path: String,
+    pub(crate) token: String,
+    pub(crate) content_type: String,
 }
 
 impl Load {
     /// Posts every body once, over so many connections.
-    pub async fn send_all(self, bodies: Vec<String>, connections: usize) {
+    pub(crate) async fn send_all(self, bodies: Vec<String>, connections: usize) {
         let load = Arc::new(self);
         let queue = Arc::new(Mutex::new(bodies));
         let senders = (0..connections).map(|_| {
@@ -118,13 +118,13 @@ impl Load {
     }
 }
 
-pub struct Reads {
-    pub rate: f64,
+pub(crate) struct Reads {
+    pub(crate) rate: f64,
     pub p99_ms: f64,
 }
 
 /// Reads a path for so many seconds over so many connections.
-pub async fn reads(
+pub(crate) async fn reads(
     address: SocketAddr,
     path: &str,
     token: &str,

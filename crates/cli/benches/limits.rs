@@ -10,7 +10,7 @@ use sqlx::{Connection, PgConnection, Row};
 use uuid::Uuid;
 
 /// A batch of CloudEvents: ids that no other batch has, spread over a day.
-pub fn batch(number: usize, events: usize, now: Timestamp) -> String {
+pub(crate) fn batch(number: usize, events: usize, now: Timestamp) -> String {
     let mut text = String::with_capacity(events * 160);
     text.push('[');
     for n in 0..events {
@@ -29,7 +29,7 @@ pub fn batch(number: usize, events: usize, now: Timestamp) -> String {
 
 /// `COPY` of key and event rows by a superuser into tables with the same indexes:
 /// events a second.
-pub async fn copy_rate(admin_url: &str, events: usize) -> f64 {
+pub(crate) async fn copy_rate(admin_url: &str, events: usize) -> f64 {
     let mut conn = PgConnection::connect(admin_url).await.expect("the cluster answers");
     for table in ["usage_keys", "usage_events"] {
         let sql = format!("CREATE TABLE copy_{table} (LIKE {table} INCLUDING ALL)");
@@ -62,7 +62,7 @@ async fn copy(conn: &mut PgConnection, statement: &str, text: &str) {
 
 /// The rows that making a client writes, inserted bare: one connection, one
 /// transaction a client, one statement a table. The time of one.
-pub async fn bare_tenant_inserts(admin_url: &str, count: usize) -> Duration {
+pub(crate) async fn bare_tenant_inserts(admin_url: &str, count: usize) -> Duration {
     let mut conn = PgConnection::connect(admin_url).await.expect("the cluster answers");
     let tables = [
         "tenants",
@@ -142,7 +142,7 @@ fn renewed(table: &str, mut row: serde_json::Value, tenant: Uuid, n: usize) -> s
 
 /// Answers everything with `CONSTANT_BODY`, through the same HTTP stack.
 #[allow(clippy::disallowed_methods, reason = "a process of the bench, told by its parent")]
-pub fn constant_server() {
+pub(crate) fn constant_server() {
     let address = std::env::var("CONSTANT_ADDRESS").expect("an address");
     let body: axum::body::Bytes = std::env::var("CONSTANT_BODY").expect("a body").into();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");

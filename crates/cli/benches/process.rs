@@ -10,11 +10,11 @@ use std::{
 
 use crate::http::Connection;
 
-pub const ADMIN: &str = "tenv_bench_admin";
+pub(crate) const ADMIN: &str = "tenv_bench_admin";
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// PostgreSQL may run as another user: let it pass through the directory.
-pub fn let_others_pass(dir: &Path) {
+pub(crate) fn let_others_pass(dir: &Path) {
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).expect("permissions");
 }
 
@@ -29,14 +29,14 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-pub struct Serve {
+pub(crate) struct Serve {
     child: Child,
-    pub address: SocketAddr,
-    pub ready_after: Duration,
+    pub(crate) address: SocketAddr,
+    pub(crate) ready_after: Duration,
 }
 
 impl Serve {
-    pub async fn start(data: &Path, database_url: &str) -> Self {
+    pub(crate) async fn start(data: &Path, database_url: &str) -> Self {
         let address = free_address();
         let products = concat!(env!("CARGO_MANIFEST_DIR"), "/../../products");
         let began = Instant::now();
@@ -63,7 +63,7 @@ impl Serve {
         Self { child, address, ready_after: began.elapsed() }
     }
 
-    pub fn resident_mb(&self) -> f64 {
+    pub(crate) fn resident_mb(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.unwrap_or_default();
         let kb = status
@@ -73,19 +73,19 @@ impl Serve {
         kb.unwrap_or(f64::NAN) / 1000.0
     }
 
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         end(&mut self.child);
     }
 }
 
 /// A server whose only handler returns a constant: what HTTP itself costs.
-pub struct Constant {
+pub(crate) struct Constant {
     child: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Constant {
-    pub async fn start(body: &str) -> Self {
+    pub(crate) async fn start(body: &str) -> Self {
         let address = free_address();
         let program = std::env::current_exe().expect("this program");
         let child = Command::new(program)
@@ -102,7 +102,7 @@ impl Constant {
         Self { child, address }
     }
 
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         end(&mut self.child);
     }
 }

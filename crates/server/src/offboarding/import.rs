@@ -306,9 +306,9 @@ impl Arrival<'_> {
         if !past {
             let new = NewKey {
                 subscription: SubscriptionId::from_uuid(row.uuid(table, "subscription_id")?),
-                environment: row.get("environment").and_then(|word| match word.as_str() {
-                    "test" => Some(Environment::Test),
-                    _ => Some(Environment::Live),
+                environment: row.get("environment").map(|word| match word.as_str() {
+                    "test" => Environment::Test,
+                    _ => Environment::Live,
                 }),
                 name: row.get("name"),
                 expires_at: row.get("expires_at").and_then(|at| at.parse().ok()),

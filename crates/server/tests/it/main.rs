@@ -1,6 +1,12 @@
 //! The control plane as its users see it: over HTTP, on a real PostgreSQL, a
 //! database a test. Modules mirror the URLs.
-#![allow(unreachable_pub, missing_docs, reason = "a test binary has no outside")]
+#![allow(
+    unreachable_pub,
+    missing_docs,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test binary has no outside, may fail loudly, and looks at the database from outside"
+)]
 
 mod harness;
 

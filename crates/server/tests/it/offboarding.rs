@@ -78,6 +78,9 @@ async fn subscription(test: &TestServer, tenant: &str) -> String {
     all["items"][0]["id"].as_str().unwrap().to_owned()
 }
 
+/// What is done to the files of an archive, by name and content.
+type Edit = fn(&mut Vec<(String, String)>);
+
 #[tokio::test]
 async fn an_archive_brings_a_tenant_back_after_it_was_lost() {
     let test = TestServer::start().await;
@@ -215,7 +218,7 @@ async fn an_archive_that_was_touched_is_refused_and_leaves_nothing() {
     let nokey = Archive { key: "secret".to_owned(), bytes: archive.bytes.clone() };
     import(&other, &nokey).await.expect(400);
 
-    let edits: [(&str, fn(&mut Vec<(String, String)>)); 4] = [
+    let edits: [(&str, Edit); 4] = [
         ("an edited row", |files| edit(files, "tables/tenants.ndjson", "Acme", "Evil")),
         ("an edited manifest", |files| edit(files, "manifest.json", "\"rows\": 2", "\"rows\": 3")),
         ("a missing file", |files| {
