@@ -101,7 +101,8 @@ pub(crate) fn is_unavailable(error: &sqlx::Error) -> bool {
 pub struct DbSettings {
     /// Host, port and database; the user only matters for the first start.
     pub url: String,
-    /// A privileged login for creating roles, where `url` has none.
+    /// A privileged login for creating roles, where `url` has none; migrations go the
+    /// same way. Names the same database.
     pub owner_url: Option<String>,
     /// Derives the passwords of the four roles.
     pub secret: RoleSecret,
@@ -118,9 +119,14 @@ impl DbSettings {
         self.owner_url.as_deref().map_or_else(|| self.options(), parse)
     }
 
+    /// The owner goes the privileged way, which may lead past a pooler: migrations
+    /// hold a lock of their session.
     fn login(&self, role: Role) -> Result<PgConnectOptions, Error> {
-        Ok(self
-            .options()?
+        let way = match role {
+            Role::Owner => self.privileged()?,
+            Role::Auth | Role::Tenant | Role::Vendor => self.options()?,
+        };
+        Ok(way
             .username(role.name())
             .password(&self.secret.password(role))
             .application_name(role.name()))

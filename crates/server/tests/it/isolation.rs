@@ -315,8 +315,9 @@ async fn a_connection_forgets_its_tenant_with_the_transaction() {
     one_connection_serves_two_tenants(test.database.settings.clone(), a, b).await;
 }
 
-/// PgBouncer 1.21 or newer in transaction mode needs `max_prepared_statements`
-/// above 0 (200 is plenty), because statements are prepared; nothing else.
+/// In transaction mode PgBouncer before 1.21 (Debian 12 has 1.18) loses named
+/// prepared statements: the URL says `statement-cache-capacity=0`, and none are
+/// named. Newer ones follow them when `max_prepared_statements` is above 0.
 /// `scripts/test` installs it.
 #[tokio::test]
 async fn the_same_holds_behind_pgbouncer() {
@@ -324,6 +325,11 @@ async fn the_same_holds_behind_pgbouncer() {
     let Some(program) = program.into_iter().find(|path| std::path::Path::new(path).exists()) else {
         eprintln!("left out: pgbouncer is not installed (scripts/test installs it)");
         return;
+    };
+    let follows_statements = bouncer_version(program) >= (1, 21);
+    let (setting, option) = match follows_statements {
+        true => ("max_prepared_statements = 200\n", ""),
+        false => ("", "&statement-cache-capacity=0"),
     };
     let Two { test, a, b, .. } = two().await;
     let dir = tempfile::Builder::new().prefix("tenure-bouncer-").tempdir().unwrap();
@@ -340,7 +346,7 @@ async fn the_same_holds_behind_pgbouncer() {
     let config = format!(
         "[databases]\n{name} = host={host} dbname={name} pool_size=1\n[pgbouncer]\nlisten_addr =\n\
          unix_socket_dir = {0}\nlisten_port = 6432\nauth_type = trust\nauth_file = {0}/users\n\
-         pool_mode = transaction\nmax_prepared_statements = 200\nignore_startup_parameters = extra_float_digits\n",
+         pool_mode = transaction\n{setting}ignore_startup_parameters = extra_float_digits\n",
         dir.path().display()
     );
     let file = dir.path().join("pgbouncer.ini");
@@ -357,8 +363,10 @@ async fn the_same_holds_behind_pgbouncer() {
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    let url =
-        format!("postgres://tenure_tenant@localhost:6432/{name}?host={}", dir.path().display());
+    let url = format!(
+        "postgres://tenure_tenant@localhost:6432/{name}?host={}{option}",
+        dir.path().display()
+    );
     let settings = DbSettings { url, ..test.database.settings.clone() };
     one_connection_serves_two_tenants(settings.clone(), a, b).await;
     // Several of our connections over one of the server's, with prepared statements.
@@ -381,6 +389,15 @@ async fn the_same_holds_behind_pgbouncer() {
     }
     db.close().await;
     child.kill().await.unwrap();
+}
+
+/// `PgBouncer 1.18.0` is 1 and 18.
+fn bouncer_version(program: &str) -> (u32, u32) {
+    let output = std::process::Command::new(program).arg("--version").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let version = text.split_whitespace().nth(1).unwrap_or_default().to_owned();
+    let mut numbers = version.split('.').filter_map(|number| number.parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 fn nix_is_root() -> bool {
