@@ -75,6 +75,8 @@ pub struct Resolved {
     pub body: axum::body::Bytes,
     /// Entity tag of the body.
     pub etag: String,
+    /// Why access is withheld, where it is.
+    pub withheld: Option<String>,
     /// They hold before this moment.
     pub holds_until: Option<Timestamp>,
 }

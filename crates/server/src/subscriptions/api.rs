@@ -294,6 +294,8 @@ pub async fn show_entitlements(
 ///
 /// Features, limits with what happens past them, values, support, rate limit.
 /// Send `If-None-Match` with the last `ETag` to be told 304 while nothing changed.
+/// While the tenant or its subscription is suspended or has ended, 403 with the type
+/// `urn:tenure:problem:access-withheld`.
 #[utoipa::path(get, path = "/api/v1/entitlements", tag = "Tenant", operation_id = "ownEntitlements",
     responses((status = 200, body = Object), (status = 304, description = "Nothing changed")))]
 pub async fn own_entitlements(
@@ -303,6 +305,10 @@ pub async fn own_entitlements(
 ) -> Result<Response, Problem> {
     let principal = key.0;
     let resolved = entitlements::read(&app, principal.tenant, principal.subscription).await?;
+    if let Some(detail) = &resolved.withheld {
+        let status = StatusCode::FORBIDDEN;
+        return Err(Problem::new(status, "access-withheld", "Access is withheld", detail.clone()));
+    }
     Ok(answer(&resolved, &headers))
 }
 

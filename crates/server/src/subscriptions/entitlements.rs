@@ -45,6 +45,13 @@ impl Situation {
         ended || self.tenant.status != TenantStatus::Active
     }
 
+    fn why_withheld(&self) -> String {
+        format!(
+            "Access is withheld: the tenant is {}, the subscription {}. Contact {}.",
+            self.tenant.status, self.subscription.status, self.catalog.product.sales_contact
+        )
+    }
+
     /// The plan, on the terms of the pinned version.
     pub(crate) fn plan(&self) -> Option<&tenure_catalog::Plan> {
         self.catalog.product.plan(&self.subscription.plan)
@@ -94,6 +101,7 @@ pub async fn read(
     let resolved = Arc::new(Resolved {
         etag: format!("\"{}\"", &Digest::sha256(&body).to_string()[..24]),
         body: body.into(),
+        withheld: situation.is_withheld().then(|| situation.why_withheld()),
         holds_until: next_change(&situation.terms, now),
         entitlements,
     });

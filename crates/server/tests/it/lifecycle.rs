@@ -253,3 +253,17 @@ async fn a_suspended_tenant_takes_no_new_subscription_until_it_is_resumed() {
     test.post(ADMIN, &format!("{BASE}/resume"), json!({})).await.expect(200);
     test.post(ADMIN, &path, body).await.expect(201);
 }
+
+#[tokio::test]
+async fn a_suspended_tenants_key_is_told_that_access_is_withheld_until_it_is_resumed() {
+    let test = TestServer::start().await;
+    let (client, key) = test.client("Acme", "pro").await;
+    test.get(&key, "/api/v1/entitlements").await.expect(200);
+    let path = format!("/api/v1/admin/tenants/{client}");
+    test.post(ADMIN, &format!("{path}/suspend"), json!({})).await.expect(200);
+    let problem = test.get(&key, "/api/v1/entitlements").await.expect(403);
+    assert_eq!(problem["type"], "urn:tenure:problem:access-withheld");
+    assert!(problem["detail"].as_str().unwrap().contains("sales@widget.example"), "{problem}");
+    test.post(ADMIN, &format!("{path}/resume"), json!({})).await.expect(200);
+    test.get(&key, "/api/v1/entitlements").await.expect(200);
+}

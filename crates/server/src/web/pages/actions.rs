@@ -83,8 +83,9 @@ pub(in crate::web) async fn confirm_suspend(
 ) -> Result<Response, Problem> {
     let question = Question {
         heading: format!("Suspend {}?", tenant.name),
-        consequence: "Its API keys are refused within a second, on every server. Nothing is \
-                      deleted: resuming gives everything back."
+        consequence: "Within a second, on every server, its entitlements are refused and its \
+                      feature flags are off. Usage is still recorded, nothing is deleted, and \
+                      resuming gives everything back."
             .to_owned(),
         action: "suspend".to_owned(),
         button: "Suspend tenant",
