@@ -160,10 +160,27 @@ async fn entitlements(serve: &Serve) {
     );
 }
 
+/// The key of a customer whose subscription began yesterday, so that events of
+/// the last minutes are its own.
 async fn client(serve: &Serve, name: &str, plan: &str) -> String {
     let mut connection = Connection::open(serve.address).await;
-    let body = json!({ "name": name, "product": "kg-rca", "plan": plan }).to_string();
-    let answer = connection.post("/admin/clients", process::ADMIN, "application/json", &body).await;
-    let made: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
-    made["api_key"].as_str().expect("a key").to_owned()
+    let yesterday = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24);
+    let tenant = made(&mut connection, "/api/v1/admin/tenants", json!({ "name": name })).await;
+    let path = format!("/api/v1/admin/tenants/{}", tenant["id"].as_str().expect("an id"));
+    let wanted = json!({ "product": "kg-rca", "plan": plan, "starts_at": yesterday });
+    let sold = made(&mut connection, &format!("{path}/subscriptions"), wanted).await;
+    let wanted = json!({ "subscription": sold["id"] });
+    let key = made(&mut connection, &format!("{path}/keys"), wanted).await;
+    key["api_key"].as_str().expect("a key").to_owned()
+}
+
+async fn made(
+    connection: &mut Connection,
+    path: &str,
+    body: serde_json::Value,
+) -> serde_json::Value {
+    let body = body.to_string();
+    let answer = connection.post(path, process::ADMIN, "application/json", &body).await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    serde_json::from_str(&answer.body).expect("JSON")
 }

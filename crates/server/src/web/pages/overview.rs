@@ -166,9 +166,12 @@ fn alert(found: db::Alert, now: Timestamp) -> Alert {
     let what = &found.what;
     let on = words::date(found.at, &TimeZone::UTC);
     let (tone, badge, tab, sentence) = match found.kind.as_str() {
-        "suspended" if what.is_empty() => {
-            ("bad", "Suspended", "", "Its entitlements are refused and its flags are off; nothing is lost.".to_owned())
-        }
+        "suspended" if what.is_empty() => (
+            "bad",
+            "Suspended",
+            "",
+            "Its entitlements are refused and its flags are off; nothing is lost.".to_owned(),
+        ),
         "suspended" => ("bad", "Suspended", "", format!("{what}: the subscription is suspended.")),
         "past_due" => ("warn", "Past due", "", format!("{what}: a payment failed.")),
         "license" if found.at <= now => {
