@@ -96,13 +96,13 @@ async fn a_provider_may_use_the_header_of_gateways_and_ask_for_the_configuration
 }
 
 #[tokio::test]
-#[ignore = "installs from npm: scripts/full/ofrep beside a server of the test's own"]
+#[ignore = "installs from npm: scripts/full/ofrep runs it"]
 async fn the_stock_sdk_reads_every_flag() {
     let test = TestServer::with_product(&["dyocense"]).await;
     let (_, key) = client(&test, "dyocense", "growth").await;
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/full/ofrep");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/check-ofrep");
     let run = tokio::process::Command::new(script).args([&test.url(""), &key]).output().await;
-    let run = run.expect("scripts/full/ofrep runs");
+    let run = run.expect("scripts/check-ofrep runs");
     let said = String::from_utf8_lossy(&run.stdout);
     println!("{said}");
     assert!(run.status.success(), "{said}{}", String::from_utf8_lossy(&run.stderr));
