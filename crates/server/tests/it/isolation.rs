@@ -315,9 +315,9 @@ async fn a_connection_forgets_its_tenant_with_the_transaction() {
     one_connection_serves_two_tenants(test.database.settings.clone(), a, b).await;
 }
 
-/// In transaction mode PgBouncer before 1.21 (Debian 12 has 1.18) loses named
-/// prepared statements: the URL says `statement-cache-capacity=0`, and none are
-/// named. Newer ones follow them when `max_prepared_statements` is above 0.
+/// In transaction mode PgBouncer follows named prepared statements from 1.21 on,
+/// when `max_prepared_statements` is above 0; before that (Debian 12 has 1.18)
+/// Tenure cannot be served through it, but the isolation must hold all the same.
 /// `scripts/test` installs it.
 #[tokio::test]
 async fn the_same_holds_behind_pgbouncer() {
@@ -327,10 +327,7 @@ async fn the_same_holds_behind_pgbouncer() {
         return;
     };
     let follows_statements = bouncer_version(program) >= (1, 21);
-    let (setting, option) = match follows_statements {
-        true => ("max_prepared_statements = 200\n", ""),
-        false => ("", "&statement-cache-capacity=0"),
-    };
+    let setting = if follows_statements { "max_prepared_statements = 200\n" } else { "" };
     let Two { test, a, b, .. } = two().await;
     let dir = tempfile::Builder::new().prefix("tenure-bouncer-").tempdir().unwrap();
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
@@ -363,12 +360,14 @@ async fn the_same_holds_behind_pgbouncer() {
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    let url = format!(
-        "postgres://tenure_tenant@localhost:6432/{name}?host={}{option}",
-        dir.path().display()
-    );
+    let url =
+        format!("postgres://tenure_tenant@localhost:6432/{name}?host={}", dir.path().display());
     let settings = DbSettings { url, ..test.database.settings.clone() };
     one_connection_serves_two_tenants(settings.clone(), a, b).await;
+    if !follows_statements {
+        eprintln!("left out: prepared statements behind this pgbouncer, which is older than 1.21");
+        return child.kill().await.unwrap();
+    }
     // Several of our connections over one of the server's, with prepared statements.
     let db = Db::pools(DbSettings { connections_max: 4, ..settings }).await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
