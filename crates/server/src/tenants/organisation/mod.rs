@@ -1,15 +1,16 @@
 //! What a tenant looks like inside: business units and teams; billing accounts.
 
+mod db;
+
 use axum::http::StatusCode;
 use jiff::Timestamp;
-use jiff_sqlx::ToSqlx;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenure_core::{BillingAccountId, Currency, TenantId, UnitId};
 use tenure_tenancy::TenantTx;
 use utoipa::ToSchema;
 
-use super::{Tenant, db};
+use super::{Tenant, db as tenants_db};
 use crate::{
     App,
     call::Call,
@@ -94,7 +95,7 @@ pub struct UnitUpdate {
 /// Every unit and team of a tenant, oldest first.
 pub async fn units(app: &App, tenant: TenantId) -> Result<Vec<Unit>, Problem> {
     let mut tx = app.db().tenant(tenant).await?;
-    let all = sql::units(&mut tx).await?;
+    let all = db::units(&mut tx).await?;
     tx.commit().await?;
     Ok(all)
 }
@@ -107,8 +108,8 @@ pub async fn create_unit(
     new: NewUnit,
 ) -> Result<Unit, Problem> {
     let mut tx = app.db().tenant(tenant).await?;
-    db::lock(&mut tx).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let all = sql::units(&mut tx).await?;
+    tenants_db::lock(&mut tx).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    let all = db::units(&mut tx).await?;
     if all.len() >= UNITS_MAX {
         let detail = format!("A tenant has at most {UNITS_MAX} units and teams.");
         return Err(Problem::conflict("too-many-units", detail));
@@ -121,7 +122,7 @@ pub async fn create_unit(
         created_at: call.now,
     };
     check_parent(&all, &unit)?;
-    sql::insert_unit(&mut tx, &unit).await?;
+    db::insert_unit(&mut tx, &unit).await?;
     trail::record(app, &mut tx, call, Change::created("unit.created", unit.id, &unit)).await?;
     idempotency::remember(app, &mut tx, call, StatusCode::CREATED, &unit).await?;
     tx.commit().await?;
@@ -137,8 +138,8 @@ pub async fn update_unit(
     update: UnitUpdate,
 ) -> Result<Unit, Problem> {
     let mut tx = app.db().tenant(tenant).await?;
-    db::lock(&mut tx).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let all = sql::units(&mut tx).await?;
+    tenants_db::lock(&mut tx).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    let all = db::units(&mut tx).await?;
     let before =
         all.iter().find(|unit| unit.id == id).ok_or_else(|| Problem::not_found("unit"))?.clone();
     let mut after = before.clone();
@@ -149,7 +150,7 @@ pub async fn update_unit(
         after.parent_id = parent;
     }
     check_parent(&all, &after)?;
-    sql::update_unit(&mut tx, &after).await?;
+    db::update_unit(&mut tx, &after).await?;
     trail::record(app, &mut tx, call, Change::updated("unit.changed", id, &before, &after)).await?;
     tx.commit().await?;
     Ok(after)
@@ -163,15 +164,15 @@ pub async fn delete_unit(
     id: UnitId,
 ) -> Result<Unit, Problem> {
     let mut tx = app.db().tenant(tenant).await?;
-    db::lock(&mut tx).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    let all = sql::units(&mut tx).await?;
+    tenants_db::lock(&mut tx).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    let all = db::units(&mut tx).await?;
     let unit =
         all.iter().find(|unit| unit.id == id).ok_or_else(|| Problem::not_found("unit"))?.clone();
     if all.iter().any(|other| other.parent_id == Some(id)) {
         let detail = "The unit still holds units or teams; move or delete them first.";
         return Err(Problem::conflict("unit-not-empty", detail));
     }
-    sql::delete_unit(&mut tx, id).await?;
+    db::delete_unit(&mut tx, id).await?;
     trail::record(app, &mut tx, call, Change::removed("unit.deleted", id, &unit)).await?;
     tx.commit().await?;
     Ok(unit)
@@ -271,7 +272,7 @@ fn check_account(input: &AccountInput) -> Result<(), Problem> {
 /// Every billing account of a tenant, oldest first.
 pub async fn accounts(app: &App, tenant: TenantId) -> Result<Vec<BillingAccount>, Problem> {
     let mut tx = app.db().tenant(tenant).await?;
-    let all = sql::accounts(&mut tx).await?;
+    let all = db::accounts(&mut tx).await?;
     tx.commit().await?;
     Ok(all)
 }
@@ -285,8 +286,8 @@ pub async fn create_account(
 ) -> Result<BillingAccount, Problem> {
     check_account(&input)?;
     let mut tx = app.db().tenant(tenant).await?;
-    db::lock(&mut tx).await?.ok_or_else(|| Problem::not_found("tenant"))?;
-    if sql::accounts(&mut tx).await?.len() >= ACCOUNTS_MAX {
+    tenants_db::lock(&mut tx).await?.ok_or_else(|| Problem::not_found("tenant"))?;
+    if db::accounts(&mut tx).await?.len() >= ACCOUNTS_MAX {
         let detail = format!("A tenant has at most {ACCOUNTS_MAX} billing accounts.");
         return Err(Problem::conflict("too-many-accounts", detail));
     }
@@ -301,7 +302,7 @@ pub async fn create_account(
         created_at: call.now,
         updated_at: call.now,
     };
-    sql::insert_account(&mut tx, &account).await?;
+    db::insert_account(&mut tx, &account).await?;
     let change = Change::created("billing_account.created", account.id, &account);
     trail::record(app, &mut tx, call, change).await?;
     idempotency::remember(app, &mut tx, call, StatusCode::CREATED, &account).await?;
@@ -319,7 +320,7 @@ pub async fn update_account(
 ) -> Result<BillingAccount, Problem> {
     check_account(&input)?;
     let mut tx = app.db().tenant(tenant).await?;
-    let before = sql::accounts(&mut tx)
+    let before = db::accounts(&mut tx)
         .await?
         .into_iter()
         .find(|account| account.id == id)
@@ -337,7 +338,7 @@ pub async fn update_account(
         updated_at: call.now,
         ..before.clone()
     };
-    sql::update_account(&mut tx, &after).await?;
+    db::update_account(&mut tx, &after).await?;
     let change = Change::updated("billing_account.changed", id, &before, &after);
     trail::record(app, &mut tx, call, change).await?;
     tx.commit().await?;
@@ -348,7 +349,7 @@ pub(crate) async fn require_account(
     tx: &mut TenantTx,
     id: BillingAccountId,
 ) -> Result<BillingAccountId, Problem> {
-    let known = sql::accounts(tx).await?.iter().any(|account| account.id == id);
+    let known = db::accounts(tx).await?.iter().any(|account| account.id == id);
     known
         .then_some(id)
         .ok_or_else(|| Problem::field("/billing_account", "There is no such billing account."))
@@ -363,7 +364,7 @@ pub(crate) async fn account_for(
 ) -> Result<BillingAccountId, Problem> {
     // A tenant made in this very call has none: skip the look.
     if tenant.created_at != call.now {
-        let all = sql::accounts(tx).await?;
+        let all = db::accounts(tx).await?;
         if let Some(account) = all.iter().find(|account| account.currency == currency) {
             return Ok(account.id);
         }
@@ -379,153 +380,6 @@ pub(crate) async fn account_for(
         created_at: call.now,
         updated_at: call.now,
     };
-    sql::insert_account(tx, &account).await?;
+    db::insert_account(tx, &account).await?;
     Ok(account.id)
-}
-
-/// SQL of units and billing accounts.
-mod sql {
-    use super::*;
-
-    fn refused(error: sqlx::Error) -> Problem {
-        match &error {
-            sqlx::Error::Database(database) if database.is_unique_violation() => Problem::conflict(
-                "name-taken",
-                "A sibling has this name; names are unique beside each other.",
-            ),
-            _ => error.into(),
-        }
-    }
-
-    pub(super) async fn units(tx: &mut TenantTx) -> Result<Vec<Unit>, Problem> {
-        let tenant = tx.tenant().uuid();
-        let rows = sqlx::query!(
-            "SELECT id, parent_id, kind, name, created_at FROM units WHERE tenant_id = $1 ORDER BY id",
-            tenant
-        )
-        .fetch_all(&mut **tx)
-        .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| Unit {
-                id: row.id,
-                parent_id: row.parent_id,
-                kind: if row.kind == "team" { UnitKind::Team } else { UnitKind::BusinessUnit },
-                name: row.name,
-                created_at: row.created_at.to_jiff(),
-            })
-            .collect())
-    }
-
-    pub(super) async fn insert_unit(tx: &mut TenantTx, unit: &Unit) -> Result<(), Problem> {
-        let tenant = tx.tenant().uuid();
-        sqlx::query!(
-            "INSERT INTO units (tenant_id, id, parent_id, kind, name, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6)",
-            tenant,
-            unit.id.uuid(),
-            unit.parent_id.map(UnitId::uuid),
-            unit.kind.word(),
-            unit.name,
-            unit.created_at.to_sqlx()
-        )
-        .execute(&mut **tx)
-        .await
-        .map_err(refused)?;
-        Ok(())
-    }
-
-    pub(super) async fn update_unit(tx: &mut TenantTx, unit: &Unit) -> Result<(), Problem> {
-        let tenant = tx.tenant().uuid();
-        sqlx::query!(
-            "UPDATE units SET parent_id = $3, name = $4 WHERE tenant_id = $1 AND id = $2",
-            tenant,
-            unit.id.uuid(),
-            unit.parent_id.map(UnitId::uuid),
-            unit.name
-        )
-        .execute(&mut **tx)
-        .await
-        .map_err(refused)?;
-        Ok(())
-    }
-
-    pub(super) async fn delete_unit(tx: &mut TenantTx, id: UnitId) -> Result<(), Problem> {
-        let tenant = tx.tenant().uuid();
-        sqlx::query!("DELETE FROM units WHERE tenant_id = $1 AND id = $2", tenant, id.uuid())
-            .execute(&mut **tx)
-            .await?;
-        Ok(())
-    }
-
-    pub(super) async fn accounts(tx: &mut TenantTx) -> Result<Vec<BillingAccount>, Problem> {
-        let tenant = tx.tenant().uuid();
-        let rows = sqlx::query!(
-            "SELECT id, name, email, address, tax_id, currency, net_days, created_at, updated_at
-             FROM billing_accounts WHERE tenant_id = $1 ORDER BY id",
-            tenant
-        )
-        .fetch_all(&mut **tx)
-        .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| BillingAccount {
-                id: row.id,
-                name: row.name,
-                email: row.email,
-                address: row.address,
-                tax_id: row.tax_id,
-                currency: Currency::from_code(&row.currency).unwrap_or(Currency::USD),
-                net_days: row.net_days,
-                created_at: row.created_at.to_jiff(),
-                updated_at: row.updated_at.to_jiff(),
-            })
-            .collect())
-    }
-
-    pub(super) async fn insert_account(
-        tx: &mut TenantTx,
-        account: &BillingAccount,
-    ) -> Result<(), Problem> {
-        let tenant = tx.tenant().uuid();
-        sqlx::query!(
-            "INSERT INTO billing_accounts (tenant_id, id, name, email, address, tax_id, currency,
-                 net_days, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
-            tenant,
-            account.id.uuid(),
-            account.name,
-            account.email,
-            account.address,
-            account.tax_id,
-            account.currency.code(),
-            account.net_days,
-            account.created_at.to_sqlx()
-        )
-        .execute(&mut **tx)
-        .await?;
-        Ok(())
-    }
-
-    pub(super) async fn update_account(
-        tx: &mut TenantTx,
-        account: &BillingAccount,
-    ) -> Result<(), Problem> {
-        let tenant = tx.tenant().uuid();
-        sqlx::query!(
-            "UPDATE billing_accounts SET name = $3, email = $4, address = $5, tax_id = $6,
-                 net_days = $7, updated_at = $8 WHERE tenant_id = $1 AND id = $2",
-            tenant,
-            account.id.uuid(),
-            account.name,
-            account.email,
-            account.address,
-            account.tax_id,
-            account.net_days,
-            account.updated_at.to_sqlx()
-        )
-        .execute(&mut **tx)
-        .await?;
-        Ok(())
-    }
 }
