@@ -264,6 +264,65 @@ pub struct License {
     pub lease: Duration,
     /// How long an offline license file runs.
     pub offline_term: Duration,
+    /// What each state does.
+    #[serde(default)]
+    pub states: States,
+    /// Per cent of instances let in beyond a limit that does not block.
+    #[serde(default)]
+    pub overage_percent: u32,
+}
+
+/// What a state of a license does to the product (SPEC 5, enforcement).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateAction {
+    /// Nothing.
+    Allow,
+    /// A notice in logs and answers.
+    Warn,
+    /// A notice on every page.
+    Banner,
+    /// New work is refused.
+    BlockNew,
+    /// All work is refused.
+    Block,
+}
+
+impl StateAction {
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "allow" => Self::Allow,
+            "warn" => Self::Warn,
+            "banner" => Self::Banner,
+            "block_new" => Self::BlockNew,
+            "block" => Self::Block,
+            _ => return None,
+        })
+    }
+}
+
+/// The action of each state but `active`, which allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct States {
+    /// The end is near.
+    pub expiring: StateAction,
+    /// It has ended, with full function.
+    pub grace: StateAction,
+    /// Full function is over.
+    pub restricted: StateAction,
+    /// Ended for good, or taken back.
+    pub terminated: StateAction,
+}
+
+impl Default for States {
+    fn default() -> Self {
+        Self {
+            expiring: StateAction::Banner,
+            grace: StateAction::Banner,
+            restricted: StateAction::BlockNew,
+            terminated: StateAction::Block,
+        }
+    }
 }
 
 impl Default for License {
@@ -276,6 +335,8 @@ impl Default for License {
             heartbeat: Duration::minutes(5),
             lease: Duration::days(7),
             offline_term: Duration::days(365),
+            states: States::default(),
+            overage_percent: 0,
         }
     }
 }

@@ -570,6 +570,30 @@ static LICENSE: Table = Table {
             Shape::Duration,
             "How long an offline license file runs; 365d when left out.",
         ),
+        may(
+            "states",
+            Shape::Table(&STATES),
+            "What each state of a license does to the product; the standard table when left out.",
+        ),
+        may(
+            "overage",
+            Shape::Whole,
+            "Per cent of a limit of `instances` that are let in beyond it, where it does not block; 0 when left out.",
+        ),
+    ],
+};
+
+const ACTION: Shape = Shape::Word(&["allow", "warn", "banner", "block_new", "block"]);
+
+static STATES: Table = Table {
+    name: "states",
+    about: "allow; warn (a notice in logs and answers); banner (on every page); block_new (new work is \
+            refused, what runs goes on); block (all work is refused; no process is ended).",
+    keys: &[
+        may("expiring", ACTION, "The end is near; banner when left out."),
+        may("grace", ACTION, "It has ended, with full function; banner when left out."),
+        may("restricted", ACTION, "Full function is over; block_new when left out."),
+        may("terminated", ACTION, "Ended for good, or revoked; block when left out."),
     ],
 };
 

@@ -137,6 +137,10 @@ ids! {
     DeploymentId = "dep";
     /// The signed grant to a subscription, across its revisions.
     LicenseId = "lic";
+    /// A running process that holds a license, with its own key pair.
+    InstanceId = "ins";
+    /// An imported usage report.
+    ReportId = "rep";
     /// An API key.
     ApiKeyId = "key";
     /// A business unit or team inside a tenant.

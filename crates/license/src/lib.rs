@@ -37,22 +37,27 @@
 //! clock from its first start, wins. Offline, forgery is impossible, but use
 //! beyond the grant is detected and evidenced rather than prevented.
 
+pub mod activation;
 pub mod api_key;
 pub mod chain;
 pub mod claims;
 pub mod digest;
+pub mod enforcement;
 pub mod file;
+pub mod instance;
 mod json;
 pub mod key_string;
 pub mod keys;
+pub mod ledger;
 pub mod presented;
 pub mod state;
 mod text;
 pub mod token;
 
 pub use api_key::{ApiKey, Environment};
-pub use claims::LicenseClaims;
+pub use claims::{LeaseClaims, LicenseClaims, ReceiptClaims, RevocationsClaims};
 pub use digest::{Digest, Pepper};
+pub use instance::{InstanceKey, InstancePublicKey};
 pub use key_string::LicenseKey;
 pub use keys::{MemorySigner, PublicKey, Signer, TrustSet};
 pub use state::{Reason, State, Verdict};

@@ -11,11 +11,13 @@ use super::{
 use crate::{
     deployment::{
         Edition, Expiry, Flag, Isolation, License, Mode, ModelTerms, Party, Resource,
-        Responsibility, Source, Variable,
+        Responsibility, Source, StateAction, States, Variable,
     },
     duration::Duration,
 };
 
+/// Largest share of instances beyond a limit, in per cent.
+const OVERAGE_PERCENT_MAX: u32 = 1000;
 /// Placeholders of names and literal variables.
 const PLACEHOLDERS: &[&str] = &["tenant", "product", "environment", "region", "deployment"];
 
@@ -285,7 +287,32 @@ pub(super) fn license(report: &mut Report<'_>, node: &Node) -> License {
         heartbeat: measurable(report, node, "heartbeat", preset.heartbeat),
         lease: measurable(report, node, "lease", preset.lease),
         offline_term: measurable(report, node, "offline_term", preset.offline_term),
+        states: node.get("states").map_or(preset.states, states),
+        overage_percent: overage(report, node),
     }
+}
+
+/// Words that the grammar does not know were reported there.
+fn states(node: &Node) -> States {
+    let preset = States::default();
+    let action =
+        |key, preset| node.text_of(key).and_then(|w| StateAction::of_word(&w)).unwrap_or(preset);
+    States {
+        expiring: action("expiring", preset.expiring),
+        grace: action("grace", preset.grace),
+        restricted: action("restricted", preset.restricted),
+        terminated: action("terminated", preset.terminated),
+    }
+}
+
+fn overage(report: &mut Report<'_>, node: &Node) -> u32 {
+    let Some(percent) = node.get("overage") else { return 0 };
+    let read = percent.whole().and_then(|number| u32::try_from(number).ok());
+    read.filter(|percent| *percent <= OVERAGE_PERCENT_MAX).unwrap_or_else(|| {
+        let message = format!("`overage` is 0 to {OVERAGE_PERCENT_MAX} per cent");
+        report.error(&percent.span, message, "write overage = 20".to_owned());
+        0
+    })
 }
 
 fn expiry(report: &mut Report<'_>, node: &Node) -> Expiry {

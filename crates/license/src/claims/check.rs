@@ -9,6 +9,8 @@ pub const FEATURES_MAX: usize = 128;
 pub const LIMITS_MAX: usize = 128;
 /// Most values, and most custom fields, of a license.
 pub const VALUES_MAX: usize = 128;
+/// Most warning thresholds of a limit.
+pub const WARNINGS_MAX: usize = 8;
 /// Longest name or id inside a license, in bytes.
 pub const NAME_LEN_MAX: usize = 256;
 /// Longest `offlineGracePeriod`, in days: ten years.
@@ -33,6 +35,9 @@ pub(super) fn license(claims: &LicenseClaims) -> Result<(), String> {
     sizes(claims)?;
     derived(claims)?;
     claims.expiry_policy.check()?;
+    if let Some(enforcement) = &claims.enforcement {
+        enforcement.check()?;
+    }
     ensure!((1..=REVISION_MAX).contains(&claims.revision), "revisions count from 1");
     if let Some(Supersedes { revision, .. }) = claims.supersedes {
         ensure!(revision < claims.revision, "a license supersedes lower revisions only");
@@ -53,11 +58,17 @@ fn names(claims: &LicenseClaims) -> Result<(), String> {
     }
     let features = claims.features.iter().map(|f| ("features", f.as_str()));
     let limits = claims.limits.keys().map(|l| ("limits", l.as_str()));
+    let units = claims.limits.values().filter_map(|l| l.unit.as_deref()).map(|u| ("unit", u));
     let optional = [
         ("customer.domain", claims.customer.domain.as_str()),
         ("mode", claims.mode.as_deref().unwrap_or("")),
+        ("binding.key", claims.binding.as_ref().map_or("", |binding| &binding.key)),
+        ("receipt", claims.receipt.as_deref().unwrap_or("")),
+        ("sales_contact", claims.sales_contact.as_deref().unwrap_or("")),
     ];
-    for (field, name) in required.into_iter().chain(optional).chain(features).chain(limits) {
+    for (field, name) in
+        required.into_iter().chain(optional).chain(features).chain(limits).chain(units)
+    {
         ensure!(name.len() <= NAME_LEN_MAX, "{field} is longer than {NAME_LEN_MAX} bytes");
         ensure!(!name.chars().any(char::is_control), "{field} has control characters");
     }
@@ -81,6 +92,16 @@ fn sizes(claims: &LicenseClaims) -> Result<(), String> {
         ("limits", claims.limits.len(), LIMITS_MAX),
         ("values", claims.values.len(), VALUES_MAX),
         ("custom_fields", claims.entitlements.custom_fields.len(), VALUES_MAX),
+        (
+            "enforcement.missing",
+            claims.enforcement.as_ref().map_or(0, |e| e.missing.len()),
+            FEATURES_MAX,
+        ),
+        (
+            "warn_at",
+            claims.limits.values().map(|l| l.warn_at.len()).max().unwrap_or(0),
+            WARNINGS_MAX,
+        ),
     ];
     for (field, count, max) in counted {
         ensure!(count <= max, "{field} has {count} entries, at most {max} are allowed");

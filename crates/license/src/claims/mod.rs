@@ -11,22 +11,30 @@
 
 mod check;
 mod entitlements;
+mod lease;
+mod receipt;
+mod revocations;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tenure_core::{LicenseId, Quantity, SubscriptionId};
+use tenure_core::{InstanceId, LicenseId, Quantity, SubscriptionId};
 
 use crate::{
+    enforcement::Enforcement,
     state::ExpiryPolicy,
     token::{Kind, Payload, Registered},
 };
 
 pub use check::{
     FEATURES_MAX, LIMITS_MAX, NAME_LEN_MAX, OFFLINE_GRACE_DAYS_MAX, REVISION_MAX, VALUES_MAX,
+    WARNINGS_MAX,
 };
 pub use entitlements::{Cap, Entitlements};
+pub use lease::LeaseClaims;
+pub use receipt::ReceiptClaims;
+pub use revocations::{RevocationsClaims, WITHDRAWN_MAX, Withdrawn};
 
 /// Everything that a license grants, to whom, and until when.
 ///
@@ -104,6 +112,28 @@ pub struct LicenseClaims {
     /// The revision that this one replaces, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supersedes: Option<Supersedes>,
+    /// The one instance that may use this token; any when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<Binding>,
+    /// `jti` of the newest receipt for usage that the vendor had given when this
+    /// revision was signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
+    /// What each state and each missing feature does; the standard table when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforcement: Option<Enforcement>,
+    /// Where people ask for more: an e-mail address or a page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sales_contact: Option<String>,
+}
+
+/// The instance that a token is bound to: useless without its private key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Thumbprint of its public key (RFC 7638; RFC 7800 calls it `jkt`).
+    pub key: String,
 }
 
 /// The organisation that holds a license.
@@ -154,6 +184,12 @@ pub struct Limit {
     pub per: Option<Per>,
     /// What happens past it.
     pub over: Over,
+    /// For people, in the singular: `team`. The id when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Per cent of `max` at which people are told, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warn_at: Vec<u32>,
 }
 
 /// The calendar of a consumed limit.
@@ -217,6 +253,11 @@ impl LicenseClaims {
     /// Whether a release of that date may be installed (`update_until`).
     pub fn covers_release(&self, released: Timestamp) -> bool {
         self.update_until.is_none_or(|until| released <= until)
+    }
+
+    /// The table of what states and missing features do.
+    pub fn enforcement(&self) -> Enforcement {
+        self.enforcement.clone().unwrap_or_default()
     }
 
     /// From when the license counts: `nbf`, or else `iat`.

@@ -1,15 +1,14 @@
 //! Why a token is not believed, and why one is not made; each with a stable code.
 
-use super::TOKEN_LEN_MAX;
 use crate::keys::SignError;
 
 /// Why a token is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Longer than [`TOKEN_LEN_MAX`].
-    #[error("the token has {0} bytes; at most {TOKEN_LEN_MAX} are read")]
-    TooLarge(usize),
+    /// Longer than [`super::Kind::len_max`].
+    #[error("the token has {0} bytes; at most {1} are read")]
+    TooLarge(usize, usize),
     /// Not three parts with dots between.
     #[error("not a signed token: expected three parts with dots between")]
     Malformed,
@@ -64,7 +63,7 @@ impl Error {
     /// The stable name of the reason, for logs, problem details and vectors.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::TooLarge(_) => "token_too_large",
+            Self::TooLarge(..) => "token_too_large",
             Self::Malformed => "token_malformed",
             Self::Encoding(_) => "token_encoding",
             Self::Header(_) => "token_header_malformed",
@@ -88,8 +87,8 @@ pub enum IssueError {
     #[error("the claims cannot be signed: {0}")]
     Claims(String),
     /// The token would be longer than verifiers read.
-    #[error("the token would have {0} bytes; at most {TOKEN_LEN_MAX} are allowed")]
-    TooLarge(usize),
+    #[error("the token would have {0} bytes; at most {1} are allowed")]
+    TooLarge(usize, usize),
     /// The signer failed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -100,7 +99,7 @@ impl IssueError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Claims(_) => "issue_claims_invalid",
-            Self::TooLarge(_) => "issue_too_large",
+            Self::TooLarge(..) => "issue_too_large",
             Self::Sign(_) => "issue_signer_failed",
         }
     }

@@ -28,7 +28,7 @@ use crate::{
 
 pub use error::{Error, IssueError};
 
-/// Longest token, in bytes. A license with a hundred limits has about 12 kB.
+/// Longest license, in bytes. One with a hundred limits has about 12 kB.
 pub const TOKEN_LEN_MAX: usize = 48 * 1024;
 /// Longest decoded header, in bytes. Ours have about 110; the rest is room to name
 /// what is wrong with a foreign one.
@@ -60,6 +60,16 @@ impl Kind {
             Self::Lease => "tenure-lease+jwt",
             Self::Revocations => "tenure-revocations+jwt",
             Self::Receipt => "tenure-receipt+jwt",
+        }
+    }
+
+    /// Longest token of the kind, in bytes: a list of what was taken back grows with
+    /// the number of customers, the others do not.
+    pub const fn len_max(self) -> usize {
+        match self {
+            Self::License => TOKEN_LEN_MAX,
+            Self::Lease | Self::Receipt => 8 * 1024,
+            Self::Revocations => 1024 * 1024,
         }
     }
 
@@ -145,8 +155,8 @@ pub fn sign<C: Payload>(claims: &C, signer: &dyn Signer) -> Result<String, Issue
     let message = format!("{}.{}", text::base64url(header.as_bytes()), text::base64url(&payload));
     let signature = signer.sign(message.as_bytes())?;
     let token = format!("{message}.{}", text::base64url(&signature));
-    if token.len() > TOKEN_LEN_MAX {
-        return Err(IssueError::TooLarge(token.len()));
+    if token.len() > C::KIND.len_max() {
+        return Err(IssueError::TooLarge(token.len(), C::KIND.len_max()));
     }
     Ok(token)
 }
@@ -154,8 +164,8 @@ pub fn sign<C: Payload>(claims: &C, signer: &dyn Signer) -> Result<String, Issue
 /// Reads a token of kind `C`, believing only `trust`. Nothing is returned that
 /// the signature does not cover.
 pub fn verify<C: Payload>(token: &str, trust: &TrustSet) -> Result<Verified<C>, Error> {
-    if token.len() > TOKEN_LEN_MAX {
-        return Err(Error::TooLarge(token.len()));
+    if token.len() > C::KIND.len_max() {
+        return Err(Error::TooLarge(token.len(), C::KIND.len_max()));
     }
     let (message, signature) = token.rsplit_once('.').ok_or(Error::Malformed)?;
     let (header, payload) = message.split_once('.').ok_or(Error::Malformed)?;

@@ -28,7 +28,13 @@ fn a_license_says_what_it_grants() {
 fn fractions_of_a_limit_are_never_rounded_up_for_products_that_read_integers() {
     let limits = BTreeMap::from([(
         "storage".to_owned(),
-        Limit { max: Some("99.999999".parse().unwrap()), per: None, over: Over::Charge },
+        Limit {
+            max: Some("99.999999".parse().unwrap()),
+            per: None,
+            over: Over::Charge,
+            unit: None,
+            warn_at: vec![],
+        },
     )]);
     let entitlements = Entitlements::derive("pro", &[], None, &limits);
     assert_eq!(entitlements.max["max_storage"], Cap::of(99).unwrap());
@@ -88,7 +94,8 @@ fn everything_in_a_license_has_a_limit() {
 #[test]
 fn two_limits_never_share_a_name_in_entitlements() {
     let mut clash = claims();
-    let limit = |per| Limit { max: Some(1.into()), per, over: Over::Block };
+    let limit =
+        |per| Limit { max: Some(1.into()), per, over: Over::Block, unit: None, warn_at: vec![] };
     clash.limits = BTreeMap::from([
         ("runs_per_day".to_owned(), limit(None)),
         ("runs".to_owned(), limit(Some(Per::Day))),
@@ -99,7 +106,7 @@ fn two_limits_never_share_a_name_in_entitlements() {
 
 #[test]
 fn a_reader_ignores_claims_of_a_newer_vendor() {
-    let token = signed_with("receipt", json!({"seq": 12}));
+    let token = signed_with("watermark", json!({"seq": 12}));
     assert_eq!(verify(&token).unwrap().claims(), &claims());
     let mut newer = serde_json::to_value(claims().entitlements).unwrap();
     newer["add_ons"] = json!(["training"]);

@@ -48,10 +48,16 @@ pub(crate) fn trust() -> TrustSet {
 /// incidentfox Enterprise for Acme, on its own machines, for 2026.
 pub(crate) fn claims() -> LicenseClaims {
     let features = ["sso".to_owned(), "air_gapped".to_owned(), "github".to_owned()].to_vec();
-    let limit = |max: Option<u32>, per, over| Limit { max: max.map(Into::into), per, over };
+    let limit = |max: Option<u32>, per, over, unit: &str| Limit {
+        max: max.map(Into::into),
+        per,
+        over,
+        unit: Some(unit.to_owned()),
+        warn_at: vec![80, 100],
+    };
     let limits = BTreeMap::from([
-        ("teams".to_owned(), limit(None, None, Over::Block)),
-        ("agent_runs".to_owned(), limit(Some(200_000), Some(Per::Month), Over::TrueUp)),
+        ("teams".to_owned(), limit(None, None, Over::Block, "team")),
+        ("agent_runs".to_owned(), limit(Some(200_000), Some(Per::Month), Over::TrueUp, "run")),
     ]);
     LicenseClaims {
         iss: token::issuer(PRODUCT),
@@ -83,6 +89,10 @@ pub(crate) fn claims() -> LicenseClaims {
         values: BTreeMap::from([("rate".to_owned(), json!("10000/minute"))]),
         expiry_policy: ExpiryPolicy::PRESET,
         supersedes: Some(Supersedes { revision: 2, at: at(IAT) }),
+        binding: None,
+        receipt: None,
+        enforcement: None,
+        sales_contact: None,
     }
 }
 

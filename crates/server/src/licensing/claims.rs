@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use tenure_catalog::{
-    Entitlements, Model, Terms, billable, deployment, entitlements::LimitNow, plan, resolve,
+    Entitlements, Model, Product, Terms, billable, deployment, entitlements::LimitNow, plan,
+    resolve,
 };
 use tenure_core::{
     Interval, LicenseId, Quantity, SubscriptionId, SubscriptionStatus, TenantStatus,
@@ -16,6 +17,7 @@ use tenure_license::{
         Cap, Customer, DeploymentModel, Edition, Entitlements as Readable, Limit, Over, Per,
         Supersedes,
     },
+    enforcement::{Action, Enforcement},
     state::ExpiryPolicy,
     token::{Kind, issuer},
 };
@@ -149,6 +151,11 @@ impl Grant {
             limits,
             expiry_policy: policy(product.license.expiry),
             supersedes: (revision > 1).then(|| Supersedes { revision: revision - 1, at: issue.at }),
+            binding: None,
+            receipt: None,
+            enforcement: Some(enforcement(product, &granted.features)),
+            sales_contact: Some(product.sales_contact.clone())
+                .filter(|contact| !contact.is_empty()),
         })
     }
 
@@ -174,7 +181,31 @@ impl Grant {
             plan::Over::Charge { .. } => Over::Charge,
             plan::Over::TrueUp { .. } => Over::TrueUp,
         };
-        Limit { max: now.included, per, over }
+        let unit = Some(now.unit.clone()).filter(|unit| !unit.is_empty());
+        Limit { max: now.included, per, over, unit, warn_at: now.warn_at.clone() }
+    }
+}
+
+/// The product file's table; only features that are missing need a status.
+fn enforcement(product: &Product, granted: &[String]) -> Enforcement {
+    let states = product.license.states;
+    let missing = product.features.iter().filter(|feature| !granted.contains(&feature.id));
+    Enforcement {
+        expiring: action(states.expiring),
+        grace: action(states.grace),
+        restricted: action(states.restricted),
+        terminated: action(states.terminated),
+        missing: missing.map(|feature| (feature.id.clone(), feature.missing)).collect(),
+    }
+}
+
+fn action(action: deployment::StateAction) -> Action {
+    match action {
+        deployment::StateAction::Allow => Action::Allow,
+        deployment::StateAction::Warn => Action::Warn,
+        deployment::StateAction::Banner => Action::Banner,
+        deployment::StateAction::BlockNew => Action::BlockNew,
+        deployment::StateAction::Block => Action::Block,
     }
 }
 
