@@ -96,6 +96,7 @@ pub const TABLES: &[Table] = &[
 pub const LEFT_BEHIND: &[(&str, &str)] = &[
     ("outbox", "messages between the processes of one installation; they expire within days"),
     ("idempotency_keys", "answers to requests sent here; they may show secrets once"),
+    ("portal_sessions", "browsers signed in here; they end within a day"),
 ];
 
 /// What a deletion keeps, each with the reason. All other rows go.
