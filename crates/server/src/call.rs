@@ -7,7 +7,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use tenure_core::{ApiKeyId, CredentialId, LicenseId, RequestId, TenantId};
+use tenure_core::{ApiKeyId, CredentialId, InstanceId, LicenseId, RequestId, TenantId};
 use uuid::Uuid;
 
 use crate::idempotency::Once;
@@ -36,6 +36,8 @@ pub enum Actor {
         /// Whose.
         tenant: TenantId,
     },
+    /// A running process that holds a license.
+    Instance(InstanceId),
     /// The server itself.
     System,
 }
@@ -47,6 +49,7 @@ impl Actor {
             Self::Staff { id, .. } => id.uuid(),
             Self::ApiKey { id, .. } => id.uuid(),
             Self::License { id, .. } => id.uuid(),
+            Self::Instance(id) => id.uuid(),
             Self::System => Uuid::nil(),
         }
     }
@@ -58,6 +61,7 @@ impl fmt::Display for Actor {
             Self::Staff { name, .. } => write!(f, "staff:{name}"),
             Self::ApiKey { id, .. } => write!(f, "{id}"),
             Self::License { id, .. } => write!(f, "{id}"),
+            Self::Instance(id) => write!(f, "{id}"),
             Self::System => f.write_str("system"),
         }
     }

@@ -123,6 +123,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(licensing::reports::api::report))
         .routes(routes!(licensing::reports::api::list))
         .routes(routes!(licensing::files::api::exchange))
+        .routes(routes!(licensing::files::api::exchange_own))
         // Usage, bills, flags
         .routes(routes!(usage::api::record))
         .routes(routes!(usage::api::own_summary))

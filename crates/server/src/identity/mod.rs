@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 pub use extract::{Admin, ApiKey, Staff};
+pub(crate) use extract::{bearer, is_known};
 
 use crate::{
     App,
