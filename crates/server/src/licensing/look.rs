@@ -52,6 +52,11 @@ pub async fn look(app: &App, tenant: TenantId, id: LicenseId) -> Result<Look, Pr
     let trust = signing::trust_set(app, &catalog).await?;
     let revocation = match (license.status, license.revoked_at) {
         (LicenseStatus::Revoked, at) => Revocation::Revoked(at.unwrap_or(license.issued_at)),
+        // Where the vendor operates, no installation counts any more.
+        (LicenseStatus::Active, _) if !license.model.is_licensed() => {
+            let at = claims.supersedes.map_or(license.issued_at, |replaced| replaced.at);
+            Revocation::Superseded(at)
+        }
         (LicenseStatus::Active, _) => Revocation::None,
     };
     let verified = token::verify::<LicenseClaims>(&token, &trust);
