@@ -7,6 +7,7 @@ pub(super) mod files;
 pub(super) mod licenses;
 pub(super) mod overview;
 pub(super) mod products;
+mod signing_keys;
 pub(super) mod sign_in;
 pub(super) mod subscription;
 pub(super) mod tenant;
