@@ -5,12 +5,18 @@
 //! product's key, and never edited: a change is a new revision.
 //! Refuses: models that the vendor operates, plans without an agreed price, and
 //! a second license for one place.
+//!
+//! Beside it: [`service`], what running instances call; [`instances`], who they
+//! are; [`revocation`], the signed lists of what was taken back.
 
 pub mod api;
 mod claims;
 mod db;
+pub mod instances;
 mod issuing;
 pub mod model;
+pub mod revocation;
+pub mod service;
 
 use jiff::Timestamp;
 use tenure_core::{LicenseId, SubscriptionId, TenantId};
@@ -196,6 +202,8 @@ async fn revoke_locked(
     let after =
         License { status: LicenseStatus::Revoked, revoked_at: Some(call.now), ..before.clone() };
     db::update(tx, &after).await?;
+    revocation::withdraw_whole(tx, after.id, call.now).await?;
+    instances::db::end_all(tx, Some(after.id), None, call.now).await?;
     let change = Change::updated("license.revoked", after.id, &before, &after);
     trail::record(app, tx, call, change).await?;
     Ok(after)
