@@ -6,19 +6,18 @@
 
 use std::sync::Arc;
 
-use tenure_core::{LicenseId, TenantId};
-use tenure_license::{
-    LicenseClaims, LicenseKey, Verdict,
-    state::{self, Revocation},
-    token,
-};
+use tenure_core::{LicenseId, ProductId, TenantId};
+use tenure_license::{LicenseClaims, LicenseKey, Verdict};
 
-use super::{LicenseDetail, LicenseFile, LicenseStatus, db, missing};
+use super::{
+    LicenseDetail, LicenseFile, db, missing, revocation,
+    service::{holder, standing},
+};
 use crate::{
     App,
     call::Call,
     http::Problem,
-    products::{self, Catalog, signing},
+    products::{self, Catalog},
     subscriptions::{self, Subscription},
     tenants::Tenant,
     trail::{self, Change},
@@ -45,38 +44,40 @@ pub async fn look(app: &App, tenant: TenantId, id: LicenseId) -> Result<Look, Pr
     let mut tx = app.db().tenant(tenant).await?;
     let found = db::token(&mut tx, id, license.revision).await?;
     tx.commit().await?;
-    let (claims, token) = found.ok_or_else(missing)?;
+    let (claims, _) = found.ok_or_else(missing)?;
     let claims: LicenseClaims = serde_json::from_value(claims).map_err(Problem::internal)?;
     let subscription = subscriptions::read(app, tenant, license.subscription_id).await?;
     let catalog = products::catalog(app, subscription.catalog_version_id).await?;
-    let trust = signing::trust_set(app, &catalog).await?;
-    let revocation = match (license.status, license.revoked_at) {
-        (LicenseStatus::Revoked, at) => Revocation::Revoked(at.unwrap_or(license.issued_at)),
-        // Where the vendor operates, no installation counts any more.
-        (LicenseStatus::Active, _) if !license.model.is_licensed() => {
-            let at = claims.supersedes.map_or(license.issued_at, |replaced| replaced.at);
-            Revocation::Superseded(at)
-        }
-        (LicenseStatus::Active, _) => Revocation::None,
-    };
-    let verified = token::verify::<LicenseClaims>(&token, &trust);
-    let verdict = verified.ok().map(|newest| {
-        let input = state::Input { revocation, ..state::Input::new(&newest, app.now()) };
-        state::evaluate(&input)
-    });
+    let verdict = verdict(app, tenant, id, catalog.product_id).await?;
     Ok(Look { claims, verdict, subscription, catalog, detail })
 }
 
-/// The license that a key opens.
+/// What the newest revision is worth; `None` where it was not signed here.
+async fn verdict(
+    app: &App,
+    tenant: TenantId,
+    id: LicenseId,
+    product: ProductId,
+) -> Result<Option<Verdict>, Problem> {
+    let standing = match standing::read(app, tenant, id).await {
+        Ok(standing) => standing.ok_or_else(missing)?,
+        Err(problem) if problem.kind.ends_with(":license-not-renewed") => return Ok(None),
+        Err(problem) => return Err(problem),
+    };
+    let list = revocation::current(app, product).await?;
+    Ok(Some(standing.verdict(list.as_deref(), app.now())))
+}
+
+/// The license that a key opens; `None` where nobody was given it.
 pub(crate) async fn holder_of(
     app: &App,
     key: &LicenseKey,
 ) -> Result<Option<(TenantId, LicenseId)>, Problem> {
-    let digest = key.lookup_digest(app.vault().pepper());
-    let mut tx = app.db().auth().await?;
-    let found = db::by_key(&mut tx, &digest).await?;
-    tx.commit().await?;
-    Ok(found)
+    match holder::find(app, key.expose()).await {
+        Ok(held) => Ok(Some((held.tenant, held.license))),
+        Err(problem) if problem.status == 401 => Ok(None),
+        Err(problem) => Err(problem),
+    }
 }
 
 /// The `.lic` file of the newest revision, taken away by somebody whom the trail names.

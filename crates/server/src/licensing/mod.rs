@@ -5,6 +5,9 @@
 //! product's key, and never edited: a change is a new revision.
 //! Refuses: models that the vendor operates, plans without an agreed price, and
 //! a second license for one place.
+//!
+//! Beside it: [`service`], what running instances call; [`instances`], who they
+//! are; [`revocation`], the signed lists of what was taken back.
 
 pub mod api;
 mod claims;
@@ -16,18 +19,8 @@ mod issuing;
 mod look;
 pub mod model;
 pub mod reports;
-mod revocation;
-/// Stands in for the license service until that is mounted.
-mod service {
-    pub(super) mod high_water {
-        use crate::{App, http::Problem};
-        use tenure_core::{LicenseId, TenantId};
-        #[allow(clippy::unused_async)]
-        pub(in crate::licensing) async fn write(_: &App, _: TenantId, _: LicenseId) -> Result<(), Problem> {
-            Ok(())
-        }
-    }
-}
+pub mod revocation;
+pub mod service;
 
 use jiff::Timestamp;
 use tenure_core::{LicenseId, SubscriptionId, TenantId};
@@ -217,6 +210,8 @@ async fn revoke_locked(
     let after =
         License { status: LicenseStatus::Revoked, revoked_at: Some(call.now), ..before.clone() };
     db::update(tx, &after).await?;
+    revocation::withdraw_whole(tx, after.id, call.now).await?;
+    instances::db::end_all(tx, Some(after.id), None, call.now).await?;
     let change = Change::updated("license.revoked", after.id, &before, &after);
     trail::record(app, tx, call, change).await?;
     Ok(after)

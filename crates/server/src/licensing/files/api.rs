@@ -7,18 +7,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use tenure_core::{LicenseId, TenantId};
-use tenure_license::LicenseKey;
 
 use super::{Exchanged, FILE_BYTES_MAX, Scope};
 use crate::{
     App,
     call::Actor,
     http::{Json, Problem, read_body},
-    identity::{self, Admin},
-    licensing,
+    identity::Admin,
+    licensing::service::holder,
 };
 
-/// Whoever holds a license: its key is the bearer.
+/// Whoever holds a license: its key, or its token, is the bearer.
 pub struct Holder {
     tenant: TenantId,
     license: LicenseId,
@@ -28,16 +27,8 @@ impl FromRequestParts<App> for Holder {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let bearer = identity::bearer(&parts.headers)?;
-        let Ok(key) = LicenseKey::parse(bearer) else {
-            identity::is_known(app, &parts.headers).await?;
-            return Err(Problem::forbidden(
-                "This operation is for whoever holds a license; use its license key.",
-            ));
-        };
-        let unknown = || Problem::unauthorized("Nobody was given this license key.");
-        let (tenant, license) = licensing::holder_of(app, &key).await?.ok_or_else(unknown)?;
-        Ok(Self { tenant, license })
+        let held = holder::credential(app, &parts.headers, None).await?;
+        Ok(Self { tenant: held.tenant, license: held.license })
     }
 }
 

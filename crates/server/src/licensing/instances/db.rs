@@ -278,7 +278,7 @@ pub(crate) async fn count_up_to(
     let tenant = tx.tenant().uuid();
     let count = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM (
-               SELECT FROM instances WHERE tenant_id = $1 AND license_id = $2 LIMIT $3) AS counted"#,
+               SELECT FROM instances WHERE tenant_id = $1 AND license_id = $2 LIMIT $3) AS had"#,
         tenant,
         license.uuid(),
         max
@@ -434,7 +434,7 @@ impl Attended {
     }
 }
 
-/// Raises the marks of a month to what is reported now.
+/// Raises the marks of the month of `at` to what was reported in it.
 ///
 /// Replicas of one deployment count the same teams, so of each deployment only the newest report
 /// counts (an instance without a deployment is one of its own), and those are added up.
@@ -442,28 +442,31 @@ pub(crate) async fn raise_high_water(
     tx: &mut TenantTx,
     license: LicenseId,
     stats: &[String],
-    month: Timestamp,
+    at: Timestamp,
     now: Timestamp,
 ) -> Result<u64, Problem> {
     let tenant = tx.tenant().uuid();
     let done = sqlx::query!(
-        "WITH latest AS (
-             SELECT DISTINCT ON (coalesce(deployment_id, id)) stats FROM instances
+        "WITH month AS (
+             SELECT date_trunc('month', $4::timestamptz AT TIME ZONE 'UTC') AS first),
+         latest AS (
+             SELECT DISTINCT ON (coalesce(deployment_id, id)) stats FROM instances, month
              WHERE tenant_id = $1 AND license_id = $2 AND status <> 'released' AND held_until > $5
+               AND last_seen_at >= month.first AT TIME ZONE 'UTC'
+               AND last_seen_at < (month.first + interval '1 month') AT TIME ZONE 'UTC'
              ORDER BY coalesce(deployment_id, id), last_seen_at DESC),
          sums AS (
              SELECT s.key AS stat, sum(s.value::numeric) AS value
              FROM latest, jsonb_each_text(latest.stats) s WHERE s.key = ANY ($3) GROUP BY s.key)
          INSERT INTO license_high_water AS h (tenant_id, license_id, stat, month, value, reached_at)
-         SELECT $1, $2, stat, ($4::timestamptz AT TIME ZONE 'UTC')::date,
-             least(value, 999999999999999), $5 FROM sums
+         SELECT $1, $2, stat, month.first::date, least(value, 999999999999999), $4 FROM sums, month
          ON CONFLICT (tenant_id, license_id, stat, month) DO UPDATE
              SET value = excluded.value, reached_at = excluded.reached_at
              WHERE excluded.value > h.value",
         tenant,
         license.uuid(),
         stats,
-        month.to_sqlx(),
+        at.to_sqlx(),
         now.to_sqlx()
     )
     .execute(&mut **tx)

@@ -90,11 +90,7 @@ pub async fn list(
 }
 
 /// The instance of a license, locked for a change.
-async fn lock(
-    tx: &mut TenantTx,
-    license: LicenseId,
-    id: InstanceId,
-) -> Result<Instance, Problem> {
+async fn lock(tx: &mut TenantTx, license: LicenseId, id: InstanceId) -> Result<Instance, Problem> {
     licenses::lock(tx, license).await?.ok_or_else(missing)?;
     let found = db::lock(tx, id).await?.filter(|instance| instance.license_id == license);
     found.ok_or_else(|| Problem::not_found("instance"))
@@ -171,7 +167,7 @@ pub async fn high_water(
     tenant: TenantId,
     license: LicenseId,
 ) -> Result<HighWaters, Problem> {
-    high_water::write(app, tenant, license).await?;
+    high_water::write(app, tenant, license, app.now()).await?;
     let mut tx = app.db().tenant(tenant).await?;
     licenses::find(&mut tx, license).await?.ok_or_else(missing)?;
     let items = db::high_water(&mut tx, license, HIGH_WATER_SHOWN).await?;

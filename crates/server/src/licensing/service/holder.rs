@@ -11,8 +11,11 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use tenure_core::{LicenseId, TenantId};
 use tenure_license::{
-    LicenseClaims, LicenseKey, Verified, digest::Digest, key_string::KeyStringError,
-    presented::{Presented, PresentedError}, token,
+    LicenseClaims, LicenseKey, Verified,
+    digest::Digest,
+    key_string::KeyStringError,
+    presented::{Presented, PresentedError},
+    token,
 };
 
 use super::standing;

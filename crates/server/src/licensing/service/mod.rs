@@ -18,21 +18,25 @@ mod limits;
 pub(crate) mod proof;
 mod release;
 mod signing;
+mod slots;
 pub(crate) mod standing;
 mod stats;
 mod validate;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
 };
 
+use jiff::Timestamp;
 use tenure_core::{InstanceId, LicenseId, ProductId, TenantId};
 use tenure_license::{LicenseClaims, TrustSet, Verified};
 
 use super::{instances, revocation::List};
 use crate::cache::{Freshness, Guarded};
 
+pub(super) use self::signing::sign;
+pub(crate) use self::{entitlements::read as entitlements, holder::Customer};
 use self::{limits::Limits, standing::Standing};
 
 /// Instances remembered at most: about 150 bytes each.
@@ -57,8 +61,8 @@ pub(crate) struct Service {
     pub(super) trust: Guarded<String, Arc<TrustSet>>,
     pub(super) revocations: Guarded<ProductId, Option<Arc<List>>>,
     limits: Limits,
-    /// Licenses whose statistics changed since their marks were written.
-    unmarked: Mutex<HashSet<(TenantId, LicenseId)>>,
+    /// Licenses whose statistics changed since their marks were written, and when.
+    unmarked: Mutex<HashMap<(TenantId, LicenseId), Timestamp>>,
 }
 
 impl Service {
