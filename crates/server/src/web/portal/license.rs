@@ -8,7 +8,7 @@ use axum::{
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Deserialize;
 use tenure_catalog::Model;
-use tenure_license::{Reason, State as LicenseState};
+use tenure_license::Reason;
 
 use super::{
     frame::{Frame, Section},
@@ -34,10 +34,7 @@ use crate::{
 };
 
 /// `GET /portal`
-pub(super) async fn start(
-    State(app): State<App>,
-    visitor: Visitor,
-) -> Result<Response, Problem> {
+pub(super) async fn start(State(app): State<App>, visitor: Visitor) -> Result<Response, Problem> {
     match visitor.customer {
         Customer::License(_, license) => show(&app, Holder { visitor, license }).await,
         Customer::Key(_) => Ok(Redirect::to("/portal/usage").into_response()),
@@ -98,26 +95,27 @@ fn next_steps(look: &Look, now: Timestamp, zone: &TimeZone) -> Vec<String> {
     let carried = record.model == Model::AirGapped;
     let ask = "Ask the vendor for a renewal; the license key stays the same.".to_owned();
     let after = match carried {
-        true => "When it is renewed, make a request file in the installation, carry it here and take \
+        true => {
+            "When it is renewed, make a request file in the installation, carry it here and take \
                  the answer back."
-            .to_owned(),
+                .to_owned()
+        }
         false => "A renewed license reaches connected installations by itself within their next \
                   contacts."
             .to_owned(),
     };
-    match (verdict.reason, verdict.state) {
-        (Reason::Valid, _) => {
+    match verdict.reason {
+        Reason::Valid => {
             let left = words::distance(record.expires_at, now);
             vec![format!("Nothing. The license ends on {ends}, {left}.")]
         }
-        (Reason::Revoked, _) => {
+        Reason::Revoked => {
             vec!["Ask the vendor why it was revoked. A new license has a new key.".to_owned()]
         }
-        (Reason::Superseded, _) => vec![
+        Reason::Superseded => vec![
             "Nothing has to be installed any more: the vendor operates the product from here on."
                 .to_owned(),
         ],
-        (_, LicenseState::Restricted | LicenseState::Terminated) => vec![ask, after],
         _ => vec![ask, after],
     }
 }
