@@ -4,8 +4,10 @@
 //! decodes to the same bytes as another text is not accepted, so a token has
 //! one spelling.
 
+use std::borrow::Cow;
+
 use base64::{
-    Engine,
+    Engine, decoded_len_estimate,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 
@@ -20,6 +22,15 @@ pub(crate) fn base64url(bytes: &[u8]) -> String {
 pub(crate) fn from_base64url(text: &str) -> Option<Vec<u8>> {
     // The engine refuses padding, foreign characters and non-zero trailing bits.
     URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// As [`from_base64url`], into `room` where the bytes fit: verification is a hot path.
+pub(crate) fn from_base64url_in<'a>(text: &str, room: &'a mut [u8]) -> Option<Cow<'a, [u8]>> {
+    if decoded_len_estimate(text.len()) > room.len() {
+        return from_base64url(text).map(Cow::Owned);
+    }
+    let len = URL_SAFE_NO_PAD.decode_slice(text, room).ok()?;
+    Some(Cow::Borrowed(&room[..len]))
 }
 
 /// `body` between BEGIN and END lines, 64 characters a line, LF.
@@ -50,6 +61,18 @@ mod tests {
         assert_eq!(from_base64url("AA").as_deref(), Some(&[0u8][..]));
         for other in ["AB", "AA==", "AA=", " AA", "AA\n", "A", "A+8", "A/8"] {
             assert_eq!(from_base64url(other), None, "{other:?}");
+            assert_eq!(from_base64url_in(other, &mut [0; 8]), None, "{other:?}");
+            assert_eq!(from_base64url_in(other, &mut []), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_the_same_with_room_and_without() {
+        for text in ["", "AA", "AAAA", "-_-_", "AQIDBAUGBwg", "AQIDBAUGBwgJ"] {
+            let bytes = from_base64url(text).unwrap();
+            for room in 0..12 {
+                assert_eq!(from_base64url_in(text, &mut vec![1; room]).unwrap(), bytes, "{text}");
+            }
         }
     }
 }
