@@ -91,7 +91,9 @@ fn ratio((bare, ours): &(Duration, Duration)) -> f64 {
 fn claims() -> LicenseClaims {
     let limit = |(id, max, per): (&str, Option<u32>, Option<Per>)| {
         let over = if per.is_some() { Over::TrueUp } else { Over::Block };
-        (id.to_owned(), Limit { max: max.map(Quantity::from), per, over })
+        let unit = Some(id.trim_end_matches('s').to_owned());
+        let max = max.map(Quantity::from);
+        (id.to_owned(), Limit { max, per, over, unit, warn_at: vec![80, 100] })
     };
     let limits: BTreeMap<String, Limit> = [
         ("teams", None, None),
@@ -161,5 +163,9 @@ fn claims() -> LicenseClaims {
         values: BTreeMap::from([("rate".to_owned(), json!("10000/minute"))]),
         expiry_policy: ExpiryPolicy::PRESET,
         supersedes: Some(Supersedes { revision: 2, at: moment("2026-06-01T00:00:00Z") }),
+        binding: None,
+        receipt: None,
+        enforcement: None,
+        sales_contact: Some("sales@vendor.example".into()),
     }
 }
