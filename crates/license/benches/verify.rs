@@ -24,8 +24,8 @@ use tenure_license::{
 use uuid::Uuid;
 
 const PRODUCT: &str = "incidentfox";
-const ROUNDS: usize = 200;
-const ROUND: u32 = 100;
+const ROUNDS: usize = 2_000;
+const ROUND: u32 = 10;
 const RATIO_MIN: f64 = 0.8;
 
 fn main() {

@@ -21,10 +21,12 @@ impl<'de> Names<'de> {
         Self(Vec::with_capacity(FEW))
     }
 
+    #[inline]
     pub(super) fn open(&self) -> Object<'de> {
         Object { from: self.0.len(), marks: 0, many: None }
     }
 
+    #[inline]
     pub(super) fn close(&mut self, from: usize) {
         self.0.truncate(from);
     }
@@ -37,7 +39,7 @@ pub(super) struct Object<'de> {
     /// A bit for each name seen; several names share one.
     marks: u64,
     /// All its names, once they are more than a few.
-    many: Option<HashSet<Cow<'de, str>>>,
+    many: Option<Box<HashSet<Cow<'de, str>>>>,
 }
 
 impl<'de> Object<'de> {
@@ -64,7 +66,7 @@ impl<'de> Object<'de> {
         match &mut self.many {
             Some(many) => drop(many.insert(name)),
             None if own.len() == FEW => {
-                self.many = Some(own.iter().cloned().chain([name]).collect());
+                self.many = Some(Box::new(own.iter().cloned().chain([name]).collect()));
             }
             None => names.0.push(name),
         }
@@ -73,6 +75,7 @@ impl<'de> Object<'de> {
 }
 
 /// One of 64 bits, by length and ends: what tells the names of a license apart.
+#[inline]
 fn mark(name: &str) -> u64 {
     let bytes = name.as_bytes();
     let end = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(*byte));
