@@ -13,7 +13,6 @@ mod strict;
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use names::Names;
 use strict::{Strict, Walk};
 
 /// Deepest nesting of objects and arrays in what is signed.
@@ -52,7 +51,7 @@ fn read_to_depth<'de, T: Deserialize<'de>>(
     // At once for the whole document: the library would do so text by text.
     let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
     let mut reader = serde_json::Deserializer::from_str(text);
-    let walk = Walk { names: &mut Names::new(), depth: 0, depth_max };
+    let walk = &mut Walk::new(depth_max);
     let value = T::deserialize(Strict { inner: &mut reader, walk }).map_err(|e| e.to_string())?;
     reader.end().map_err(|e| e.to_string())?;
     Ok(value)

@@ -39,7 +39,7 @@ pub(super) struct Object<'de> {
     /// A bit for each name seen; several names share one.
     marks: u64,
     /// All its names, once they are more than a few.
-    many: Option<Box<HashSet<Cow<'de, str>>>>,
+    many: Option<HashSet<Cow<'de, str>>>,
 }
 
 impl<'de> Object<'de> {
@@ -66,7 +66,7 @@ impl<'de> Object<'de> {
         match &mut self.many {
             Some(many) => drop(many.insert(name)),
             None if own.len() == FEW => {
-                self.many = Some(Box::new(own.iter().cloned().chain([name]).collect()));
+                self.many = Some(own.iter().cloned().chain([name]).collect());
             }
             None => names.0.push(name),
         }

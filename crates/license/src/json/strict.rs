@@ -9,33 +9,38 @@ use serde::de::{
 
 use super::names::{Given, Name, Names, Object, RESERVED_PREFIX};
 
-/// Where a walk is. The names are shared by all levels of it.
-pub(super) struct Walk<'a, 'de> {
-    pub(super) names: &'a mut Names<'de>,
-    pub(super) depth: usize,
-    pub(super) depth_max: usize,
+/// Where a walk is; shared by all levels of it.
+pub(super) struct Walk<'de> {
+    names: Names<'de>,
+    depth: usize,
+    depth_max: usize,
 }
 
-impl<'de> Walk<'_, 'de> {
-    /// For one value at this place.
-    fn here(&mut self) -> Walk<'_, 'de> {
-        Walk { names: self.names, depth: self.depth, depth_max: self.depth_max }
+impl Walk<'_> {
+    pub(super) fn new(depth_max: usize) -> Self {
+        Self { names: Names::new(), depth: 0, depth_max }
     }
 
-    /// Into the object or array that begins at this place.
-    fn deeper<E: Error>(self) -> Result<Self, E> {
+    /// Into the object or array that begins here. Whoever enters leaves, or ends
+    /// the walk with an error.
+    fn enter<E: Error>(&mut self) -> Result<(), E> {
         if self.depth >= self.depth_max {
             let most = self.depth_max;
             return Err(E::custom(format_args!("values are nested more than {most} deep")));
         }
-        Ok(Self { depth: self.depth + 1, ..self })
+        self.depth += 1;
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.depth -= 1;
     }
 }
 
 /// A deserializer, a visitor or a seed of serde's, and where the walk is.
 pub(super) struct Strict<'a, 'de, T> {
     pub(super) inner: T,
-    pub(super) walk: Walk<'a, 'de>,
+    pub(super) walk: &'a mut Walk<'de>,
 }
 
 /// Hands over to the method of the same name, with the visitor wrapped.
@@ -149,15 +154,19 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<'_, 'de, V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_seq(Strict { inner, walk: self.walk.deeper()? })
+        self.walk.enter()?;
+        let value = self.inner.visit_seq(Strict { inner, walk: &mut *self.walk })?;
+        self.walk.leave();
+        Ok(value)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        let mut walk = self.walk.deeper()?;
-        let object = walk.names.open();
+        self.walk.enter()?;
+        let object = self.walk.names.open();
         let from = object.from;
-        let value = self.inner.visit_map(Members { map, object, walk: walk.here() })?;
-        walk.names.close(from);
+        let value = self.inner.visit_map(Members { map, object, walk: &mut *self.walk })?;
+        self.walk.names.close(from);
+        self.walk.leave();
         Ok(value)
     }
 
@@ -180,7 +189,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Strict<'_, 'de, A> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
-        self.inner.next_element_seed(Strict { inner: seed, walk: self.walk.here() })
+        self.inner.next_element_seed(Strict { inner: seed, walk: &mut *self.walk })
     }
 }
 
@@ -188,7 +197,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Strict<'_, 'de, A> {
 struct Members<'a, 'de, A> {
     map: A,
     object: Object<'de>,
-    walk: Walk<'a, 'de>,
+    walk: &'a mut Walk<'de>,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, 'de, A> {
@@ -200,12 +209,12 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, 'de, A> {
     ) -> Result<Option<S::Value>, A::Error> {
         let Some(name) = self.map.next_key_seed(Name)? else { return Ok(None) };
         let wanted = seed.deserialize(Given(&name, PhantomData))?;
-        self.object.admit(name, self.walk.names)?;
+        self.object.admit(name, &mut self.walk.names)?;
         Ok(Some(wanted))
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.map.next_value_seed(Strict { inner: seed, walk: self.walk.here() })
+        self.map.next_value_seed(Strict { inner: seed, walk: &mut *self.walk })
     }
 }
 
@@ -231,11 +240,19 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<'_, 'de, A> {
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
-        self.inner.newtype_variant_seed(Strict { inner: seed, walk: self.walk.deeper()? })
+        self.walk.enter()?;
+        let value =
+            self.inner.newtype_variant_seed(Strict { inner: seed, walk: &mut *self.walk })?;
+        self.walk.leave();
+        Ok(value)
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        self.inner.tuple_variant(len, Strict { inner: visitor, walk: self.walk.deeper()? })
+        self.walk.enter()?;
+        let visitor = Strict { inner: visitor, walk: &mut *self.walk };
+        let value = self.inner.tuple_variant(len, visitor)?;
+        self.walk.leave();
+        Ok(value)
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -243,6 +260,10 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Strict<'_, 'de, A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        self.inner.struct_variant(fields, Strict { inner: visitor, walk: self.walk.deeper()? })
+        self.walk.enter()?;
+        let visitor = Strict { inner: visitor, walk: &mut *self.walk };
+        let value = self.inner.struct_variant(fields, visitor)?;
+        self.walk.leave();
+        Ok(value)
     }
 }
