@@ -36,6 +36,15 @@ async fn professional() -> (TestServer, String) {
     (test, subscription)
 }
 
+/// Another server on the same database.
+async fn beside(test: &TestServer) -> TestServer {
+    let database = TestDatabase {
+        settings: test.database.settings.clone(),
+        admin_url: test.database.admin_url.clone(),
+    };
+    TestServer::on(database, Config::default()).await
+}
+
 async fn issue(test: &TestServer, subscription: &str) -> Value {
     test.post(ADMIN, LICENSES, json!({ "subscription": subscription })).await.expect(201)
 }
@@ -202,11 +211,7 @@ async fn a_stolen_key_is_withdrawn_by_force_and_the_answer_says_what_to_renew() 
 #[tokio::test]
 async fn another_server_signs_with_the_new_key_within_a_second() {
     let (one, subscription) = professional().await;
-    let database = TestDatabase {
-        settings: one.database.settings.clone(),
-        admin_url: one.database.admin_url.clone(),
-    };
-    let two = TestServer::on(database, Config::default()).await;
+    let two = beside(&one).await;
     let issued = issue(&two, &subscription).await;
     let new = one.post(ADMIN, &format!("{KEYS}/rotate"), json!({})).await.expect(201);
     let (asked, mut tries) = (Instant::now(), 0);
@@ -222,12 +227,16 @@ async fn another_server_signs_with_the_new_key_within_a_second() {
     one.post(ADMIN, &at(&old, "withdraw"), json!({})).await.expect(200);
     let set = TrustSet::from_published_jwks(&two.get("", JWKS).await.text).unwrap();
     assert!(set.key(old["kid"].as_str().unwrap()).is_none());
+}
 
-    // With a withdrawn key a server signs nothing, not even before it has heard of it.
+#[tokio::test]
+async fn a_server_signs_nothing_with_a_withdrawn_key_not_even_before_it_has_heard_of_it() {
+    let (one, subscription) = professional().await;
+    let two = beside(&one).await;
+    let issued = issue(&two, &subscription).await;
     let old = key_of(&one, &active(&one).await).await;
     one.post(ADMIN, &format!("{KEYS}/rotate"), json!({})).await.expect(201);
-    let force = json!({ "force": true });
-    one.post(ADMIN, &at(&old, "withdraw"), force).await.expect(200);
+    one.post(ADMIN, &at(&old, "withdraw"), json!({ "force": true })).await.expect(200);
     assert!(signed_by(&one, &renew(&two, &issued).await).await.is_some());
 }
 

@@ -154,6 +154,9 @@ impl Error {
                 | R::KeyHandleInvalid
                 | R::OperationActive
                 | R::OperationNotInitialized
+                // What some modules say when the login ends in the middle of something.
+                | R::GeneralError
+                | R::FunctionFailed
         )
     }
 }
@@ -231,6 +234,12 @@ impl Module {
             Attribute::Decrypt(false),
             Attribute::Unwrap(false),
         ];
+        // A new id is nobody's: what has it is left over from a session that was lost.
+        for class in [ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY] {
+            for left in session.find_objects(&key.is(class))? {
+                session.destroy_object(left)?;
+            }
+        }
         let (public, private) = session.generate_key_pair(
             &Mechanism::RsaPkcsKeyPairGen,
             &[&named[..], &public[..]].concat(),
