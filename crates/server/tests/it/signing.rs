@@ -23,8 +23,6 @@ const KEYS: &str = "/api/v1/admin/products/incidentfox/signing-keys";
 const LICENSES: &str = "/api/v1/admin/tenants/acme/licenses";
 const JWKS: &str = "/.well-known/tenure/incidentfox/jwks.json";
 const PASSPHRASE: &str = "correct horse battery staple";
-/// Longer than any promise made here; for polling only.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn sold(test: &TestServer) -> String {
     test.subscribe("acme", json!({ "product": "incidentfox", "plan": "professional" })).await
@@ -214,13 +212,16 @@ async fn another_server_signs_with_the_new_key_within_a_second() {
     let two = beside(&one).await;
     let issued = issue(&two, &subscription).await;
     let new = one.post(ADMIN, &format!("{KEYS}/rotate"), json!({})).await.expect(201);
-    let (asked, mut tries) = (Instant::now(), 0);
-    // Renewing reads the signer through the other server's cache.
-    while signed_by(&one, &renew(&two, &issued).await).await.as_deref() != new["kid"].as_str() {
-        tries += 1;
-        assert!(asked.elapsed() < PATIENCE, "not heard after {tries} renewals");
+    let asked = Instant::now();
+    loop {
+        // Renewing reads the signer through the other server's cache.
+        let began = asked.elapsed();
+        let renewed = renew(&two, &issued).await;
+        if signed_by(&one, &renewed).await.as_deref() == new["kid"].as_str() {
+            break;
+        }
+        assert!(began < Duration::from_secs(1), "{began:?} later it signs with the old key");
     }
-    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
 
     let old = listed(&one).await.into_iter().find(|(status, _)| status == "retired").unwrap().1;
     let old = key_of(&one, &old).await;
@@ -332,9 +333,8 @@ async fn a_wrong_passphrase_a_changed_file_and_another_product_are_told() {
     let mut unknown = file.clone();
     unknown["note"] = json!("nobody vouches for this");
     import("incidentfox", &unknown, PASSPHRASE).await.expect(422);
-    for answer in [test.get(ADMIN, "/api/v1/admin/audit").await] {
-        assert!(!answer.text.contains(PASSPHRASE), "{}", answer.text);
-    }
+    let trail = test.get(ADMIN, "/api/v1/admin/audit").await.text;
+    assert!(!trail.contains(PASSPHRASE), "{trail}");
 }
 
 /// A server whose new signing keys are made in that token.
@@ -365,6 +365,7 @@ fn licenses_are_signed_inside_the_module_and_verify_with_the_published_keys() {
             assert_eq!(signed_by(&test, &renewed).await.as_deref(), key["kid"].as_str());
             assert!(signed_by(&test, &still).await.is_some());
 
+            assert_eq!(token.look_at_an_unguarded_key(), softhsm::Guarded::NONE);
             let private = token.private_keys();
             assert_eq!(
                 private,

@@ -14,6 +14,7 @@ use std::{
 use cryptoki::{
     context::{CInitializeArgs, CInitializeFlags, Pkcs11},
     error::{Error, RvError},
+    mechanism::Mechanism,
     object::{Attribute, AttributeType, ObjectClass, ObjectHandle},
     session::{Session, UserType},
     types::AuthPin,
@@ -66,6 +67,15 @@ impl Guarded {
         never_extractable: true,
         private_exponent_refused: true,
         prime_refused: true,
+    };
+    /// By nothing.
+    pub const NONE: Self = Self {
+        sensitive: false,
+        always_sensitive: false,
+        not_extractable: false,
+        never_extractable: false,
+        private_exponent_refused: false,
+        prime_refused: false,
     };
 }
 
@@ -143,6 +153,20 @@ impl Token {
     pub fn private_keys(&self) -> Vec<(String, Guarded)> {
         let session = self.session();
         Self::handles(&session).into_iter().map(|key| look(&session, key)).collect()
+    }
+
+    /// The same of a key that was made to be read: that looking finds something.
+    pub fn look_at_an_unguarded_key(&self) -> Guarded {
+        let session = self.session();
+        let public = [Attribute::ModulusBits(2048.into())];
+        let private = [
+            Attribute::Token(false),
+            Attribute::Private(false),
+            Attribute::Sensitive(false),
+            Attribute::Extractable(true),
+        ];
+        let made = session.generate_key_pair(&Mechanism::RsaPkcsKeyPairGen, &public, &private);
+        look(&session, made.unwrap().1).1
     }
 
     /// Loses every private key.
