@@ -7,5 +7,6 @@ mod crash;
 mod demo;
 mod help;
 mod serve;
+mod signing_key;
 mod support;
 mod verify;

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use tenure_catalog::Model;
 use tenure_core::{DeploymentId, LicenseId, SubscriptionId, SubscriptionStatus, TenantId};
-use tenure_license::{LicenseClaims, LicenseKey, MemorySigner, Signer, key_string, token};
+use tenure_license::{LicenseClaims, LicenseKey, Signer, key_string, token};
 use tenure_tenancy::TenantTx;
 
 use super::{
@@ -212,7 +212,7 @@ async fn sign(
     issue: &Issue,
 ) -> Result<String, Problem> {
     let claims = grant.claims(issue)?;
-    let signer = signing::signer(app, grant.catalog.product_id).await?;
+    let signer = signing::signer_for(app, tx, grant.catalog.product_id).await?;
     let written = serde_json::to_value(&claims).map_err(Problem::internal)?;
     let kid = signer.public_key().kid().to_owned();
     let token = sign_aside(claims, signer).await?;
@@ -228,10 +228,10 @@ async fn sign(
 }
 
 /// An RSA signature takes milliseconds: not on the runtime's threads.
-async fn sign_aside(claims: LicenseClaims, signer: Arc<MemorySigner>) -> Result<String, Problem> {
+async fn sign_aside(claims: LicenseClaims, signer: Arc<dyn Signer>) -> Result<String, Problem> {
     let signed = tokio::task::spawn_blocking(move || token::sign(&claims, &*signer)).await;
     signed.map_err(Problem::internal)?.map_err(|error| match error {
-        token::IssueError::Sign(error) => Problem::internal(error),
+        token::IssueError::Sign(error) => signing::not_signed(error),
         refused => Problem::conflict("license-not-issuable", format!("{refused}.")),
     })
 }

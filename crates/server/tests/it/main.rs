@@ -26,4 +26,6 @@ mod lifecycle;
 mod offboarding;
 mod ofrep;
 mod openapi;
+mod signing;
+mod softhsm;
 mod usage;
