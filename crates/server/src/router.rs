@@ -122,6 +122,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(licensing::api::reveal))
         .routes(routes!(licensing::api::renew))
         .routes(routes!(licensing::api::revoke))
+        .routes(routes!(licensing::api::convert))
+        .routes(routes!(licensing::reports::api::report))
+        .routes(routes!(licensing::reports::api::list))
+        .routes(routes!(licensing::files::api::exchange))
         // Usage, bills, flags
         .routes(routes!(usage::api::record))
         .routes(routes!(usage::api::own_summary))

@@ -95,7 +95,7 @@ pub(super) async fn update(tx: &mut TenantTx, deployment: &Deployment) -> Result
     let d = deployment;
     sqlx::query!(
         "UPDATE deployments SET name = $3, mode = $4, region = $5, release = $6, status = $7,
-             resource_profile = $8, updated_at = $9
+             resource_profile = $8, updated_at = $9, model = $10
          WHERE tenant_id = $1 AND id = $2",
         tenant,
         d.id.uuid(),
@@ -105,7 +105,8 @@ pub(super) async fn update(tx: &mut TenantTx, deployment: &Deployment) -> Result
         d.release,
         d.status.word(),
         Value::Object(d.resource_profile.clone()),
-        d.updated_at.to_sqlx()
+        d.updated_at.to_sqlx(),
+        d.model.word()
     )
     .execute(&mut **tx)
     .await

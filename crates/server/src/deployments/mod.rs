@@ -186,6 +186,27 @@ pub(crate) async fn settle_licensed(
     Ok(())
 }
 
+/// After a conversion: the places of a license go over to its model, where the
+/// customer operates both. A place that the vendor will operate is a new one.
+pub(crate) async fn follow_model(
+    tx: &mut TenantTx,
+    call: &Call,
+    license: &licensing::License,
+) -> Result<(), Problem> {
+    if !license.model.is_licensed() {
+        return Ok(());
+    }
+    for mut place in db::in_use(tx, license.subscription_id).await? {
+        let its_own = license.deployment_id.is_none_or(|id| id == place.id);
+        if its_own && place.model.is_licensed() && place.model != license.model {
+            place.model = license.model;
+            place.updated_at = call.now;
+            db::update(tx, &place).await?;
+        }
+    }
+    Ok(())
+}
+
 /// A page of a tenant's deployments, newest first.
 pub async fn list(
     app: &App,

@@ -7,7 +7,9 @@ use axum::{
 };
 use tenure_core::LicenseId;
 
-use super::{IssuedLicense, License, LicenseDetail, NewLicense, RenewLicense, RevealedKey};
+use super::{
+    ConvertLicense, IssuedLicense, License, LicenseDetail, NewLicense, RenewLicense, RevealedKey,
+};
 use crate::{
     App,
     http::{Json, Page, PageQuery, PathId, Problem, Query},
@@ -143,4 +145,29 @@ pub async fn revoke(
 ) -> Result<Json<License>, Problem> {
     let call = app.call(actor);
     super::revoke(&app, &call, tenant.id(), id).await.map(Json)
+}
+
+/// Convert a license: another model, another plan, or from trial to paid
+///
+/// The license and its key stay the same. The subscription changes with it, a new revision is
+/// issued, and the old one is superseded at a stated time.
+#[utoipa::path(post, path = "/api/v1/admin/tenants/{tenant}/licenses/{license}/convert", tag = "Licensing",
+    operation_id = "convertLicense", params(("tenant" = String, Path), ("license" = LicenseId, Path)),
+    request_body(content = ConvertLicense, example = json!({
+        "model": "air_gapped", "supersede_at": "2027-03-15T00:00:00Z"})),
+    responses((status = 201, body = IssuedLicense), (status = 404, body = Problem),
+              (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub async fn convert(
+    State(app): State<App>,
+    Admin(actor): Admin,
+    tenant: PathTenant,
+    PathId(id): PathId<LicenseId>,
+    request: Keyed<ConvertLicense>,
+) -> Result<Response, Problem> {
+    let (server, tenant) = (app.clone(), tenant.id());
+    request
+        .answer(&app, actor, StatusCode::CREATED, async move |call, body| {
+            super::convert(&server, &call, tenant, id, body).await
+        })
+        .await
 }

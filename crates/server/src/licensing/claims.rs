@@ -36,8 +36,8 @@ use crate::{
 const SEATS: [&str; 2] = ["seats", "users"];
 const DAY_SECONDS: u32 = 24 * 60 * 60;
 /// Claims that tell revisions apart and grant nothing.
-const NOT_GRANTED: [&str; 7] =
-    ["iat", "nbf", "exp", "jti", "revision", "supersedes", "update_until"];
+const NOT_GRANTED: [&str; 9] =
+    ["iat", "nbf", "exp", "jti", "revision", "supersedes", "update_until", "binding", "receipt"];
 
 /// Everything that a license of a subscription depends on.
 pub(super) struct Grant {
@@ -54,6 +54,8 @@ pub(super) struct Issue {
     pub(super) revision: i32,
     pub(super) at: Timestamp,
     pub(super) expires_at: Timestamp,
+    /// From when the revision before no longer counts.
+    pub(super) supersede_at: Timestamp,
 }
 
 impl Grant {
@@ -150,7 +152,8 @@ impl Grant {
             values: values(&granted)?,
             limits,
             expiry_policy: policy(product.license.expiry),
-            supersedes: (revision > 1).then(|| Supersedes { revision: revision - 1, at: issue.at }),
+            supersedes: (revision > 1)
+                .then(|| Supersedes { revision: revision - 1, at: issue.supersede_at }),
             binding: None,
             receipt: None,
             enforcement: Some(enforcement(product, &granted.features)),

@@ -92,13 +92,14 @@ pub(super) async fn insert(
 pub(super) async fn update(tx: &mut TenantTx, license: &License) -> Result<(), Problem> {
     let tenant = tx.tenant().uuid();
     sqlx::query!(
-        "UPDATE licenses SET status = $3, revision = $4, revoked_at = $5
+        "UPDATE licenses SET status = $3, revision = $4, revoked_at = $5, model = $6
          WHERE tenant_id = $1 AND id = $2",
         tenant,
         license.id.uuid(),
         license.status.word(),
         license.revision,
-        license.revoked_at.map(|at| at.to_sqlx()) as _
+        license.revoked_at.map(|at| at.to_sqlx()) as _,
+        license.model.word()
     )
     .execute(&mut **tx)
     .await?;

@@ -6,14 +6,14 @@ use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use tenure_catalog::Model;
 use tenure_core::{DeploymentId, LicenseId, SubscriptionId, SubscriptionStatus, TenantId};
-use tenure_license::{LicenseClaims, LicenseKey, Signer, key_string, token};
+use tenure_license::{LicenseKey, Signer, key_string, token};
 use tenure_tenancy::TenantTx;
 
 use super::{
     IssuedLicense, LICENSES_MAX, License, LicenseStatus, NewLicense, REVISIONS_MAX, RenewLicense,
     Revision, TERM_DAYS_MAX,
     claims::{Grant, Issue},
-    db, grant_of, lock, open_key, place, require_active,
+    db, grant_of, lock, open_key, place, reports, require_active,
 };
 use crate::{
     App,
@@ -53,6 +53,7 @@ pub async fn issue(
         revision: 1,
         at: whole_second(call.now)?,
         expires_at: expiry(&grant, call.now, new.expires_at, None)?,
+        supersede_at: whole_second(call.now)?,
     };
     let key = new_key(&grant, issue.at)?;
     let license = License {
@@ -106,6 +107,7 @@ pub async fn renew(
         revision: before.revision + 1,
         at: whole_second(call.now)?,
         expires_at: expiry(&grant, call.now, how.expires_at, Some(before.expires_at))?,
+        supersede_at: whole_second(call.now)?,
     };
     let token = sign(app, &mut tx, &grant, &issue).await?;
     let license = License {
@@ -159,13 +161,13 @@ async fn refuse_second(tx: &mut TenantTx, new: &NewLicense, model: Model) -> Res
 }
 
 /// Tokens count in whole seconds; what is stored is what they say.
-fn whole_second(at: Timestamp) -> Result<Timestamp, Problem> {
+pub(super) fn whole_second(at: Timestamp) -> Result<Timestamp, Problem> {
     Timestamp::from_second(at.as_second()).map_err(Problem::internal)
 }
 
 /// When a revision expires: as asked for, or the product's term from now and
 /// not before the revision that it replaces; never after a trial.
-fn expiry(
+pub(super) fn expiry(
     grant: &Grant,
     now: Timestamp,
     wanted: Option<Timestamp>,
@@ -205,13 +207,14 @@ fn new_key(grant: &Grant, at: Timestamp) -> Result<LicenseKey, Problem> {
 }
 
 /// Signs and writes a revision.
-async fn sign(
+pub(super) async fn sign(
     app: &App,
     tx: &mut TenantTx,
     grant: &Grant,
     issue: &Issue,
 ) -> Result<String, Problem> {
-    let claims = grant.claims(issue)?;
+    let mut claims = grant.claims(issue)?;
+    claims.receipt = reports::db::newest(tx, issue.license).await?.map(|id| id.to_string());
     let signer = signing::signer_for(app, tx, grant.catalog.product_id).await?;
     let written = serde_json::to_value(&claims).map_err(Problem::internal)?;
     let kid = signer.public_key().kid().to_owned();
@@ -228,7 +231,10 @@ async fn sign(
 }
 
 /// An RSA signature takes milliseconds: not on the runtime's threads.
-async fn sign_aside(claims: LicenseClaims, signer: Arc<dyn Signer>) -> Result<String, Problem> {
+pub(super) async fn sign_aside<C: token::Payload + Send + 'static>(
+    claims: C,
+    signer: Arc<dyn Signer>,
+) -> Result<String, Problem> {
     let signed = tokio::task::spawn_blocking(move || token::sign(&claims, &*signer)).await;
     signed.map_err(Problem::internal)?.map_err(|error| match error {
         token::IssueError::Sign(error) => signing::not_signed(error),

@@ -8,15 +8,20 @@
 
 pub mod api;
 mod claims;
+mod conversion;
 mod db;
+pub mod files;
 mod issuing;
 pub mod model;
+pub mod reports;
+mod revocation;
 
 use jiff::Timestamp;
 use tenure_core::{LicenseId, SubscriptionId, TenantId};
 use tenure_tenancy::TenantTx;
 use zeroize::Zeroizing;
 
+pub use conversion::{ConvertLicense, convert};
 pub use issuing::{issue, renew};
 pub use model::{
     IssuedLicense, License, LicenseDetail, LicenseStatus, NewLicense, RenewLicense, RevealedKey,
@@ -107,6 +112,7 @@ fn differs(grant: &Grant, license: &License, newest: &Revision, now: Timestamp) 
         revision: newest.revision,
         at: now,
         expires_at: newest.expires_at,
+        supersede_at: now,
     };
     let fresh = grant.claims(&issue).ok().and_then(|claims| serde_json::to_value(claims).ok());
     match fresh {

@@ -302,42 +302,108 @@ pub async fn move_to_plan(
     let current = read(app, tenant, id).await?;
     let newest = products::latest(app, &current.product).await?;
     let mut tx = app.db().tenant(tenant).await?;
-    let before = lock(&mut tx, id).await?;
+    let plan = plan.unwrap_or(&current.plan);
+    let change = Conversion { model: None, plan: Some(plan), paid: false };
+    let after = convert_locked(app, &mut tx, call, id, &newest, change).await?;
+    tx.commit().await?;
+    app.forget_tenant(tenant);
+    Ok(after)
+}
+
+/// What changes about a subscription at once.
+pub(crate) struct Conversion<'a> {
+    /// Another model; the present one when absent.
+    pub(crate) model: Option<Model>,
+    /// A plan of the newest version; when absent the terms stay as they are.
+    pub(crate) plan: Option<&'a str>,
+    /// A trial becomes paid.
+    pub(crate) paid: bool,
+}
+
+/// Changes a subscription in the caller's transaction; refuses what is not sold.
+pub(crate) async fn convert_locked(
+    app: &App,
+    tx: &mut TenantTx,
+    call: &Call,
+    id: SubscriptionId,
+    newest: &Arc<Catalog>,
+    change: Conversion<'_>,
+) -> Result<Subscription, Problem> {
+    let before = lock(tx, id).await?;
     if before.status == SubscriptionStatus::Cancelled {
         let detail = "The subscription is cancelled; make a new one.";
         return Err(Problem::conflict("illegal-transition", detail));
     }
-    let to = choose_plan(&newest, Some(plan.unwrap_or(&before.plan)))?;
-    if !to.models.contains(&before.model) {
-        let detail = format!(
-            "{} is not sold as {}. Move the subscription to another model first.",
-            to.name, before.model
-        );
-        return Err(Problem::field("/plan", detail));
-    }
     let mut after = before.clone();
+    after.updated_at = call.now;
+    let catalog = match change.plan {
+        Some(plan) => {
+            take_plan(newest, plan, &mut after, call.now)?;
+            newest.clone()
+        }
+        None => products::catalog(app, before.catalog_version_id).await?,
+    };
+    after.model = change.model.unwrap_or(before.model);
+    require_model(&catalog, &after, if change.model.is_some() { "/model" } else { "/plan" })?;
+    if change.paid {
+        let paid = SubscriptionStatus::Active;
+        before
+            .status
+            .become_(paid)
+            .map_err(|error| Problem::conflict("illegal-transition", format!("{error}.")))?;
+        after = after.in_state(paid, call.now);
+    }
+    let of = tenants::db::read(tx).await?;
+    let terms = terms(tx, &after, &of).await?;
+    resolve(&catalog.product, &terms, call.now).map_err(not_resolved)?;
+    db::update(tx, &after).await?;
+    db::update_item_ends(tx, &after.items).await?;
+    let change = Change::updated("subscription.moved", id, &before, &after);
+    trail::record(app, tx, call, change).await?;
+    Ok(after)
+}
+
+/// The newest terms of a plan; charges that it does not have end here.
+fn take_plan(
+    newest: &Catalog,
+    plan: &str,
+    after: &mut Subscription,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let to = choose_plan(newest, Some(plan))?;
     after.plan = to.id.clone();
-    after.mode = to.mode.clone().or(after.mode);
+    after.mode = to.mode.clone().or(after.mode.take());
     after.interval = to.billed;
     after.catalog_version = newest.version;
     after.catalog_version_id = newest.version_id;
-    after.updated_at = call.now;
-    // Charges that the new plan does not have end here.
     for item in &mut after.items {
         if newest.product.charge(to, &item.charge).is_none() && item.to.is_none() {
-            item.to = Some(call.now.max(item.from));
+            item.to = Some(now.max(item.from));
         }
     }
-    let of = tenants::db::read(&mut tx).await?;
-    let terms = terms(&mut tx, &after, &of).await?;
-    resolve(&newest.product, &terms, call.now).map_err(not_resolved)?;
-    db::update(&mut tx, &after).await?;
-    db::update_item_ends(&mut tx, &after.items).await?;
-    let change = Change::updated("subscription.moved", id, &before, &after);
-    trail::record(app, &mut tx, call, change).await?;
-    tx.commit().await?;
-    app.forget_tenant(tenant);
-    Ok(after)
+    Ok(())
+}
+
+fn require_model(catalog: &Catalog, after: &Subscription, pointer: &str) -> Result<(), Problem> {
+    let plan = catalog.product.plan(&after.plan);
+    let plan = plan.ok_or_else(|| Problem::not_found("plan in the subscription's version"))?;
+    if plan.models.contains(&after.model) {
+        return Ok(());
+    }
+    let models: Vec<&str> = plan.models.iter().map(|model| model.word()).collect();
+    let detail =
+        format!("{} is not sold as {}, only as {}.", plan.name, after.model, models.join(", "));
+    Err(Problem::field(pointer, detail))
+}
+
+/// The newest catalog of the product that a license is for.
+pub(crate) async fn newest_of(
+    app: &App,
+    tenant: TenantId,
+    id: SubscriptionId,
+) -> Result<Arc<Catalog>, Problem> {
+    let current = read(app, tenant, id).await?;
+    products::latest(app, &current.product).await
 }
 
 /// Everything that prices and entitlements of a subscription depend on.

@@ -138,7 +138,7 @@ fn batch(body: &[u8]) -> Result<Vec<Arrived<'_>>, Problem> {
     Ok(all.into_iter().map(element).collect())
 }
 
-fn element(raw: &RawValue) -> Arrived<'_> {
+pub(super) fn element(raw: &RawValue) -> Arrived<'_> {
     serde_json::from_str(raw.get()).map_err(|error| {
         let text = error.to_string();
         let text = text.rfind(" at line ").map_or(&*text, |at| &text[..at]);

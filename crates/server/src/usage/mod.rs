@@ -22,9 +22,11 @@ mod event;
 pub mod summary;
 pub mod windows;
 
+use serde_json::value::RawValue;
 use tenure_api::usage::{Outcome, Receipt};
-use tenure_core::SubscriptionStatus;
+use tenure_core::{SubscriptionId, SubscriptionStatus};
 use tenure_license::Environment;
+use tenure_tenancy::TenantTx;
 
 use self::batch::Batch;
 pub use self::{check::HORIZON_DAYS, summary::summary};
@@ -81,12 +83,53 @@ async fn store(
     now: jiff::Timestamp,
 ) -> Result<(), Problem> {
     let mut tx = app.db().tenant(principal.tenant).await?;
+    write(&mut tx, principal.subscription, batch, now).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Whose usage a report holds.
+pub(crate) struct Reported<'s> {
+    /// The subscription, with its meters.
+    pub(crate) situation: &'s Situation,
+    pub(crate) subscription: SubscriptionId,
+    pub(crate) environment: Environment,
+}
+
+/// Records events out of a usage report in the caller's transaction, at most
+/// [`EVENTS_MAX`] of them. Also for a subscription that has ended: what was used
+/// before is settled after.
+pub(crate) async fn record_reported<'a>(
+    app: &App,
+    tx: &mut TenantTx,
+    of: &Reported<'_>,
+    events: &[&'a RawValue],
+    now: jiff::Timestamp,
+) -> Result<Receipt<'a>, Problem> {
+    let arrived = events.iter().map(|event| event::element(event)).collect();
+    let mut batch = Batch::check(of.situation, now, arrived);
+    if of.environment == Environment::Test || batch.is_empty() {
+        batch.pretend();
+    } else {
+        write(tx, of.subscription, &mut batch, now).await?;
+    }
+    let receipt = batch.receipt();
+    count(app, &receipt);
+    Ok(receipt)
+}
+
+async fn write(
+    tx: &mut TenantTx,
+    subscription: SubscriptionId,
+    batch: &mut Batch<'_>,
+    now: jiff::Timestamp,
+) -> Result<(), Problem> {
     let (keys, payloads) = batch.claims();
     let mut repeated = Vec::new();
-    if let Some(fresh) = db::claim(&mut tx, &keys, &payloads).await? {
+    if let Some(fresh) = db::claim(tx, &keys, &payloads).await? {
         let known: std::collections::HashSet<_> = fresh.into_iter().collect();
         let others: Vec<_> = keys.into_iter().filter(|key| !known.contains(key)).collect();
-        repeated = db::claimed(&mut tx, &others).await?;
+        repeated = db::claimed(tx, &others).await?;
         if repeated.len() != others.len() {
             // The key that stood in the way was deleted in between.
             return Err(Problem::unavailable("Send the batch again; nothing was recorded."));
@@ -95,9 +138,8 @@ async fn store(
     batch.resolve(repeated);
     let rows = batch.rows();
     if !rows.is_empty() {
-        db::insert(&mut tx, principal.subscription, &rows, now).await?;
+        db::insert(tx, subscription, &rows, now).await?;
     }
-    tx.commit().await?;
     Ok(())
 }
 

@@ -197,6 +197,18 @@ impl TestServer {
         self.send(self.request(Method::POST, token, path).json(&body)).await
     }
 
+    /// `POST` with a body as it is.
+    pub async fn post_bytes(
+        &self,
+        token: &str,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Answer {
+        let request = self.request(Method::POST, token, path);
+        self.send(request.header("content-type", content_type).body(body)).await
+    }
+
     /// `PUT` with a JSON body.
     pub async fn put(&self, token: &str, path: &str, body: Value) -> Answer {
         self.send(self.request(Method::PUT, token, path).json(&body)).await

@@ -15,6 +15,7 @@ mod authorization;
 mod bad_input;
 mod bill;
 mod browser;
+mod carried;
 mod clients;
 mod console;
 mod deployments;
