@@ -28,9 +28,13 @@ CREATE TABLE instances (
     seq bigint NOT NULL DEFAULT 0 CHECK (seq >= 0),
     recent bytea NOT NULL DEFAULT '' CHECK (length(recent) % 32 = 0 AND length(recent) <= 256),
     stats jsonb NOT NULL DEFAULT '{}',
-    -- The lease or file in its hands, answered again when an answer was lost.
+    -- When they last became others.
+    stats_at timestamptz,
+    -- The lease or file in its hands, and the number of the call that it answered: asked
+    -- again with that call, it is given again.
     lease text,
-    -- Its end: the slot is held until then, also after a forced release of a lost machine.
+    lease_seq bigint,
+    -- Its end: the slot is held until then.
     held_until timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL,
     -- The end of its usage ledger, as far as it was counted.
@@ -39,6 +43,8 @@ CREATE TABLE instances (
     created_at timestamptz NOT NULL,
     quarantined_at timestamptz,
     released_at timestamptz,
+    -- Given back with its own signature: the slot is free, the token about until its end.
+    returned boolean NOT NULL DEFAULT false,
     -- Freed by staff before its end: counts neither as held nor as handed over.
     forced boolean NOT NULL DEFAULT false,
     PRIMARY KEY (tenant_id, id),
@@ -54,8 +60,10 @@ SELECT isolate('instances');
 GRANT SELECT, INSERT, UPDATE, DELETE ON instances TO tenure_tenant;
 REVOKE SELECT ON instances FROM tenure_vendor;
 GRANT SELECT (tenant_id, id, license_id, deployment_id, public_key, identity, name, k8s_cluster_uid,
-    version, status, offline, seq, stats, held_until, last_seen_at, ledger_seq, ledger_hash, created_at,
-    quarantined_at, released_at, forced) ON instances TO tenure_vendor;
+    version, status, offline, seq, stats, stats_at, held_until, last_seen_at, ledger_seq, ledger_hash,
+    created_at, quarantined_at, released_at, returned, forced) ON instances TO tenure_vendor;
+-- What staff has to look at; heartbeats change none of its columns.
+CREATE INDEX instances_quarantined ON instances (id) WHERE status = 'quarantined';
 -- An instance names its own id, before its tenant is known.
 CREATE UNIQUE INDEX instances_by_id ON instances (id);
 GRANT SELECT (tenant_id, id, license_id, public_key, identity) ON instances TO tenure_auth;

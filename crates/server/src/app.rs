@@ -1,6 +1,7 @@
 //! The running server's state, shared by every request and background task.
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -21,6 +22,7 @@ use crate::{
     config::Config,
     http::Problem,
     identity::{Principal, StaffMember},
+    licensing::service::Service,
     products::{
         Catalog,
         signing::{Opened, pkcs11},
@@ -64,6 +66,7 @@ struct Inner {
     tenant_keys: Guarded<TenantId, Key>,
     signers: Guarded<ProductId, Opened>,
     staff: Guarded<[u8; 32], StaffMember>,
+    licensing: Service,
     newest: Guarded<String, Arc<Catalog>>,
     catalogs: quick_cache::sync::Cache<CatalogVersionId, Arc<Catalog>>,
     metrics: crate::health::Metrics,
@@ -102,6 +105,7 @@ impl App {
             tenant_keys: Guarded::new(TENANT_KEYS_MAX, freshness.clone()),
             signers: Guarded::new(SIGNERS_MAX, freshness.clone()),
             staff: Guarded::new(STAFF_MAX, freshness.clone()),
+            licensing: Service::new(&freshness),
             newest: Guarded::new(CATALOGS_MAX, freshness.clone()),
             catalogs: quick_cache::sync::Cache::new(CATALOGS_MAX),
             metrics: crate::health::Metrics::default(),
@@ -203,6 +207,11 @@ impl App {
         &self.0.staff
     }
 
+    /// What is remembered of licenses and their instances.
+    pub(crate) fn licensing(&self) -> &Service {
+        &self.0.licensing
+    }
+
     /// The newest version of each product, by slug.
     pub(crate) fn newest_catalogs(&self) -> &Guarded<String, Arc<Catalog>> {
         &self.0.newest
@@ -220,10 +229,17 @@ impl App {
 
     /// Forgets what is cached of a tenant: call it after committing a change.
     pub fn forget_tenant(&self, tenant: TenantId) {
-        self.0.principals.forget(|_, principal| principal.tenant == tenant);
-        self.0.entitlements.forget(|(of, _), _| *of == tenant);
-        self.0.situations.forget(|(of, _), _| *of == tenant);
-        self.0.tenant_keys.forget(|of, _| *of == tenant);
+        self.forget_tenants(&HashSet::from([tenant]));
+        self.0.licensing.forget_revocations();
+    }
+
+    /// Forgets what is cached of tenants, going once through each cache.
+    pub(crate) fn forget_tenants(&self, tenants: &HashSet<TenantId>) {
+        self.0.principals.forget(|_, principal| tenants.contains(&principal.tenant));
+        self.0.entitlements.forget(|(of, _), _| tenants.contains(of));
+        self.0.situations.forget(|(of, _), _| tenants.contains(of));
+        self.0.tenant_keys.forget(|of, _| tenants.contains(of));
+        self.0.licensing.forget_tenants(tenants);
     }
 
     /// Forgets everything that can change.
@@ -235,5 +251,6 @@ impl App {
         self.0.situations.forget(|_, _| true);
         self.0.tenant_keys.forget(|_, _| true);
         self.0.signers.forget(|_, _| true);
+        self.0.licensing.forget_everything();
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use tenure_core::{ApiKeyId, CredentialId, RequestId, TenantId};
+use tenure_core::{ApiKeyId, CredentialId, InstanceId, LicenseId, RequestId, TenantId};
 use uuid::Uuid;
 
 use crate::idempotency::Once;
@@ -29,6 +29,15 @@ pub enum Actor {
         /// Whose.
         tenant: TenantId,
     },
+    /// Whoever holds a license: its key is the credential.
+    License {
+        /// Which.
+        id: LicenseId,
+        /// Whose.
+        tenant: TenantId,
+    },
+    /// A running process that holds a license.
+    Instance(InstanceId),
     /// The server itself.
     System,
 }
@@ -39,6 +48,8 @@ impl Actor {
         match self {
             Self::Staff { id, .. } => id.uuid(),
             Self::ApiKey { id, .. } => id.uuid(),
+            Self::License { id, .. } => id.uuid(),
+            Self::Instance(id) => id.uuid(),
             Self::System => Uuid::nil(),
         }
     }
@@ -49,6 +60,8 @@ impl fmt::Display for Actor {
         match self {
             Self::Staff { name, .. } => write!(f, "staff:{name}"),
             Self::ApiKey { id, .. } => write!(f, "{id}"),
+            Self::License { id, .. } => write!(f, "{id}"),
+            Self::Instance(id) => write!(f, "{id}"),
             Self::System => f.write_str("system"),
         }
     }

@@ -126,6 +126,18 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(licensing::reports::api::report))
         .routes(routes!(licensing::reports::api::list))
         .routes(routes!(licensing::files::api::exchange))
+        .routes(routes!(licensing::files::api::exchange_own))
+        .routes(routes!(licensing::instances::api::list))
+        .routes(routes!(licensing::instances::api::release))
+        .routes(routes!(licensing::instances::api::restore))
+        .routes(routes!(licensing::instances::api::high_water))
+        .routes(routes!(licensing::instances::api::attention))
+        // The license service
+        .routes(routes!(licensing::service::api::activate))
+        .routes(routes!(licensing::service::api::heartbeat))
+        .routes(routes!(licensing::service::api::release))
+        .routes(routes!(licensing::service::api::validate))
+        .routes(routes!(licensing::revocation::api::published))
         // Usage, bills, flags
         .routes(routes!(usage::api::record))
         .routes(routes!(usage::api::own_summary))

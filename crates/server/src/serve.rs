@@ -13,7 +13,7 @@ use crate::{
     App, Config,
     call::Call,
     http::Problem,
-    idempotency, identity, installation, offboarding,
+    idempotency, identity, installation, licensing, offboarding,
     products::{self, signing::pkcs11},
     router, trail,
     vault::Vault,
@@ -130,6 +130,7 @@ impl Server {
         let (app, stop) = (self.app.clone(), self.stop.clone());
         self.tasks.spawn(trail::follow::run(app.clone(), stop.clone()));
         self.tasks.spawn(tidy(app.clone(), stop.clone()));
+        self.tasks.spawn(licensing::service::high_water::run(app.clone(), stop.clone()));
         let service = router::router(app).into_make_service_with_connect_info::<SocketAddr>();
         self.tasks.spawn(async move {
             let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
@@ -190,6 +191,7 @@ async fn tidy(app: App, stop: CancellationToken) {
             idempotency::expire(&app).await,
             trail::follow::expire(&app).await,
             offboarding::note_deletions(&app, &call).await,
+            licensing::revocation::expire(&app).await,
         ] {
             match done {
                 Ok(count) => tracing::debug!(count, "tidied"),

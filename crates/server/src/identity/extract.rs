@@ -33,9 +33,19 @@ fn token(headers: &HeaderMap) -> Result<&str, Problem> {
     Ok(token.trim())
 }
 
-async fn who(parts: &Parts, app: &App) -> Result<Who, Problem> {
+/// The bearer of a call, whatever it is; 401 where there is none.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    token(headers)
+}
+
+/// Whether a call carries a credential of staff or an API key; 401 where it does not.
+pub(crate) async fn is_known(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    who(headers, app).await.map(|_| ())
+}
+
+async fn who(headers: &HeaderMap, app: &App) -> Result<Who, Problem> {
     let invalid = || Problem::unauthorized("The credential is not valid, or no longer.");
-    let token = token(&parts.headers)?;
+    let token = token(headers)?;
     if token.is_empty() || token.len() > TOKEN_LEN_MAX {
         return Err(invalid());
     }
@@ -53,7 +63,7 @@ impl FromRequestParts<App> for Staff {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        match who(parts, app).await? {
+        match who(&parts.headers, app).await? {
             Who::Staff(staff) => Ok(Self(staff)),
             Who::Tenant(_) => Err(Problem::forbidden(
                 "This operation is the vendor's; a tenant's API key cannot do it.",
@@ -93,7 +103,7 @@ impl FromRequestParts<App> for ApiKey {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        match who(parts, app).await? {
+        match who(&parts.headers, app).await? {
             Who::Tenant(principal) => Ok(Self(principal)),
             Who::Staff(_) => Err(Problem::forbidden(
                 "This operation acts for a tenant; use one of its API keys.",

@@ -11,6 +11,7 @@
 pub mod api;
 mod db;
 mod extract;
+pub mod portal;
 pub mod sessions;
 
 use jiff::Timestamp;
@@ -21,6 +22,7 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 pub use extract::{Admin, ApiKey, Staff};
+pub(crate) use extract::{bearer, is_known};
 
 use crate::{
     App,
@@ -240,21 +242,25 @@ pub async fn principal_of_key(
     key: &tenure_license::ApiKey,
 ) -> Result<Option<Principal>, Problem> {
     let digest = key.digest(app.vault().pepper());
-    let principal = match app.principals().get(&key.id()) {
+    let known = principal(app, key.id()).await?;
+    Ok(known.filter(|known| known.digest == digest && known.environment == key.environment()))
+}
+
+/// What the API key of that id opens; `None` for one that has ended.
+async fn principal(app: &App, id: ApiKeyId) -> Result<Option<Principal>, Problem> {
+    let principal = match app.principals().get(&id) {
         Some(principal) => principal,
         None => {
             let ticket = app.principals().ticket();
             let mut tx = app.db().auth().await?;
-            let found = db::principal(&mut tx, key.id()).await?;
+            let found = db::principal(&mut tx, id).await?;
             tx.commit().await?;
             let Some(principal) = found else { return Ok(None) };
-            app.principals().put(ticket, key.id(), principal.clone());
+            app.principals().put(ticket, id, principal.clone());
             principal
         }
     };
     let now = app.now();
-    let valid = principal.digest == digest
-        && principal.environment == key.environment()
-        && principal.expires_at.is_none_or(|end| now < end);
+    let valid = principal.expires_at.is_none_or(|end| now < end);
     Ok(valid.then_some(principal))
 }

@@ -18,10 +18,16 @@ pub const COOKIE: &str = "tenure_session";
 const PURPOSE: &str = "session";
 const FORM_PURPOSE: &str = "form token";
 
+/// What a cookie holds.
+pub(super) fn new_secret() -> Result<Zeroizing<String>, Problem> {
+    let bytes = vault::random::<32>().map_err(Problem::internal)?;
+    Ok(Zeroizing::new(hex::encode(*bytes)))
+}
+
 /// A new session's secret, or `None` when the vendor token is not valid.
 pub async fn sign_in(app: &App, token: &str) -> Result<Option<Zeroizing<String>>, Problem> {
     let Some(staff) = staff_of_token(app, token.trim()).await? else { return Ok(None) };
-    let secret = Zeroizing::new(hex::encode(*vault::random::<32>().map_err(Problem::internal)?));
+    let secret = new_secret()?;
     let digest = app.vault().digest(PURPOSE, secret.as_bytes());
     let now = app.now();
     let mut tx = app.db().vendor().await?;
@@ -51,13 +57,18 @@ pub async fn staff(app: &App, secret: &str) -> Result<Option<StaffMember>, Probl
 
 /// The session's secret in a request's cookies.
 pub fn secret(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, COOKIE)
+}
+
+/// The secret in the cookie of that name.
+pub(super) fn cookie<'h>(headers: &'h HeaderMap, named: &str) -> Option<&'h str> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|text| text.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
+        .find(|(name, _)| *name == named)
         .map(|(_, value)| value)
         .filter(|value| value.len() == 64)
 }

@@ -94,14 +94,10 @@ pub async fn convert(
     db::update(&mut tx, &license).await?;
     // Where the vendor operates, no installation counts any more: not with this revision either.
     let below = if license.model.is_licensed() { issue.revision } else { issue.revision + 1 };
-    let withdrawn = revocation::Withdrawal {
-        product: grant.catalog.product_id,
-        license: id,
-        below: Some(u64::try_from(below).map_err(Problem::internal)?),
-        at: issue.supersede_at,
-        expires_at: before.expires_at.max(issue.expires_at),
-    };
-    revocation::withdraw(&mut tx, &grant.catalog.product, withdrawn).await?;
+    let below = Some(u64::try_from(below).map_err(Problem::internal)?);
+    let forget_after = revocation::forget_after(&mut tx, id).await?;
+    let product = grant.catalog.product_id;
+    revocation::withdraw(&mut tx, product, id, below, issue.supersede_at, forget_after).await?;
     let key = open_key(app, &mut tx, id).await?;
     deployments::settle_licensed(&mut tx, call, license.subscription_id).await?;
     let change = Change::updated("license.converted", id, &before, &license);

@@ -3,8 +3,9 @@
 use jiff_sqlx::ToSqlx;
 use serde_json::Value;
 use tenure_catalog::Model;
-use tenure_core::{DeploymentId, LicenseId, SubscriptionId};
-use tenure_tenancy::TenantTx;
+use tenure_core::{DeploymentId, LicenseId, SubscriptionId, TenantId};
+use tenure_license::Digest;
+use tenure_tenancy::{AuthTx, TenantTx};
 
 use super::model::{License, LicenseStatus, Revision};
 use crate::http::{Cursor, Problem};
@@ -23,6 +24,14 @@ struct Row {
     expires_at: jiff_sqlx::Timestamp,
 }
 
+/// What is not known to be in force is not.
+fn status(word: &str) -> LicenseStatus {
+    match word {
+        "active" => LicenseStatus::Active,
+        _ => LicenseStatus::Revoked,
+    }
+}
+
 impl From<Row> for License {
     fn from(row: Row) -> Self {
         Self {
@@ -30,11 +39,7 @@ impl From<Row> for License {
             subscription_id: row.subscription_id,
             deployment_id: row.deployment_id,
             model: row.model.parse().unwrap_or(Model::SelfHosted),
-            // What is not known to be in force is not.
-            status: match row.status.as_str() {
-                "active" => LicenseStatus::Active,
-                _ => LicenseStatus::Revoked,
-            },
+            status: status(&row.status),
             revision: row.revision,
             key_hint: row.key_hint,
             created_at: row.created_at.to_jiff(),
@@ -251,4 +256,38 @@ pub(super) async fn sealed_key(
     .fetch_optional(&mut **tx)
     .await?;
     Ok(sealed)
+}
+
+/// What a license is at the moment in which it is locked.
+pub(super) struct Locked {
+    pub(super) status: LicenseStatus,
+    pub(super) revision: i32,
+}
+
+/// Locks a license, so that its slots are given out one by one.
+pub(super) async fn lock(tx: &mut TenantTx, id: LicenseId) -> Result<Option<Locked>, Problem> {
+    let tenant = tx.tenant().uuid();
+    // As strong against another of its kind as FOR UPDATE, and in the way of no foreign key.
+    let row = sqlx::query!(
+        "SELECT status, revision FROM licenses WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE",
+        tenant,
+        id.uuid()
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row.map(|row| Locked { status: status(&row.status), revision: row.revision }))
+}
+
+/// The license of a key, before its tenant is known.
+pub(super) async fn by_key(
+    tx: &mut AuthTx,
+    digest: &Digest,
+) -> Result<Option<(TenantId, LicenseId)>, Problem> {
+    let row = sqlx::query!(
+        "SELECT tenant_id, id FROM licenses WHERE key_digest = $1",
+        &digest.as_bytes()[..]
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row.map(|row| (row.tenant_id, row.id)))
 }

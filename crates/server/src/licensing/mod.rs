@@ -5,16 +5,22 @@
 //! product's key, and never edited: a change is a new revision.
 //! Refuses: models that the vendor operates, plans without an agreed price, and
 //! a second license for one place.
+//!
+//! Beside it: [`service`], what running instances call; [`instances`], who they
+//! are; [`revocation`], the signed lists of what was taken back.
 
 pub mod api;
 mod claims;
 mod conversion;
 mod db;
 pub mod files;
+pub mod instances;
 mod issuing;
+mod look;
 pub mod model;
 pub mod reports;
-mod revocation;
+pub mod revocation;
+pub mod service;
 
 use jiff::Timestamp;
 use tenure_core::{LicenseId, SubscriptionId, TenantId};
@@ -23,6 +29,8 @@ use zeroize::Zeroizing;
 
 pub use conversion::{ConvertLicense, convert};
 pub use issuing::{issue, renew};
+pub(crate) use look::holder_of;
+pub use look::{Look, look, take_file};
 pub use model::{
     IssuedLicense, License, LicenseDetail, LicenseStatus, NewLicense, RenewLicense, RevealedKey,
     Revision,
@@ -202,6 +210,8 @@ async fn revoke_locked(
     let after =
         License { status: LicenseStatus::Revoked, revoked_at: Some(call.now), ..before.clone() };
     db::update(tx, &after).await?;
+    revocation::withdraw_whole(tx, after.id, call.now).await?;
+    instances::db::end_all(tx, Some(after.id), None, call.now).await?;
     let change = Change::updated("license.revoked", after.id, &before, &after);
     trail::record(app, tx, call, change).await?;
     Ok(after)

@@ -222,6 +222,13 @@ impl Ids {
     }
 }
 
+/// The nonces of another installation follow from its master key: calls are counted anew here,
+/// or every instance that moves would look like a copy of itself.
+fn instance(row: &mut Row) -> Result<(), Problem> {
+    row.set("seq", &0)?;
+    row.set_bytes("recent", &[])
+}
+
 impl Arrival<'_> {
     async fn table(
         &mut self,
@@ -281,6 +288,7 @@ impl Arrival<'_> {
             ("tenants", _) => self.tenant(row).await?,
             ("tenant_keys", Some(Opened::TenantKey(key))) => self.tenant_key = Some(key),
             ("api_keys", _) => self.api_key(table, row)?,
+            ("instances", _) => instance(row)?,
             ("licenses", Some(Opened::LicenseKey(text))) => self.license(table, row, &text)?,
             _ => {}
         }

@@ -81,6 +81,18 @@ pub const TABLES: &[Table] = &[
         &[("key_digest", Care::Digest), ("sealed_key", Care::Sealed(Sealed::LicenseKey))],
     ),
     plain("license_revisions", "license_id, revision"),
+    table(
+        "instances",
+        "id",
+        &[
+            ("public_key", Care::Portable),
+            ("recent", Care::Portable),
+            ("ledger_hash", Care::Portable),
+        ],
+    ),
+    plain("license_high_water", "license_id, month, stat"),
+    table("usage_reports", "id", &[("digest", Care::Portable), ("through_hash", Care::Portable)]),
+    plain("license_requests", "instance_id, jti"),
     plain("usage_keys", "key"),
     table("usage_events", "occurred_at, key, meter_id", &[("meter_id", Care::Meter)]),
     table(
@@ -96,6 +108,7 @@ pub const TABLES: &[Table] = &[
 pub const LEFT_BEHIND: &[(&str, &str)] = &[
     ("outbox", "messages between the processes of one installation; they expire within days"),
     ("idempotency_keys", "answers to requests sent here; they may show secrets once"),
+    ("portal_sessions", "browsers signed in here; they end within a day"),
 ];
 
 /// What a deletion keeps, each with the reason. All other rows go.

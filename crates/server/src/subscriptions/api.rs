@@ -21,7 +21,8 @@ use crate::{
     call::Actor,
     http::{Json, PathId, Problem},
     idempotency::Keyed,
-    identity::{Admin, ApiKey, Staff},
+    identity::{Admin, Staff},
+    licensing::{self, service::Customer},
     tenants::api::PathTenant,
 };
 
@@ -292,7 +293,8 @@ pub async fn show_entitlements(
 
 /// What the caller's subscription may do now
 ///
-/// Features, limits with what happens past them, values, support, rate limit.
+/// Features, limits with what happens past them, values, support, rate limit. With a license key or
+/// token as the bearer also `tier` and the `max_...` of licenses (-1: unlimited).
 /// Send `If-None-Match` with the last `ETag` to be told 304 while nothing changed.
 /// While the tenant or its subscription is suspended or has ended, 403 with the type
 /// `urn:tenure:problem:access-withheld`.
@@ -300,10 +302,15 @@ pub async fn show_entitlements(
     responses((status = 200, body = Object), (status = 304, description = "Nothing changed")))]
 pub async fn own_entitlements(
     State(app): State<App>,
-    key: ApiKey,
+    customer: Customer,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let principal = key.0;
+    let principal = match customer {
+        Customer::Key(principal) => principal,
+        Customer::License(holder) => {
+            return licensing::service::entitlements(&app, holder, &headers).await;
+        }
+    };
     let resolved = entitlements::read(&app, principal.tenant, principal.subscription).await?;
     if let Some(detail) = &resolved.withheld {
         let status = StatusCode::FORBIDDEN;

@@ -5,7 +5,10 @@
 //! nothing. A look every [`LOOK_EVERY`] keeps the promise of
 //! [`crate::cache::STALE_MAX`] with room to spare.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use tenure_core::TenantId;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +20,10 @@ use crate::{App, http::Problem};
 pub const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Messages taken one by one; past it everything cached is forgotten instead.
 const MESSAGES_MAX: i64 = 5_000;
+/// Topics about single instances: there are many, and they change nothing that is cached.
+const INSTANCES: &str = "instance.";
+/// Topics that may change a revocation list.
+const LICENSES: &str = "license.";
 /// How long messages are kept.
 pub const MESSAGES_KEPT_DAYS: i64 = 7;
 
@@ -58,11 +65,22 @@ async fn look(app: &App, seen: Option<&str>) -> Result<String, Problem> {
         app.clock_moved().await?;
         return Ok(snapshot);
     }
+    let mut changed = HashSet::new();
+    let mut taken_back = false;
     for message in messages {
         tracing::trace!(topic = message.topic, "heard");
-        if let Some(tenant) = message.tenant_id {
-            app.forget_tenant(TenantId::from_uuid(tenant));
+        // Of an instance nothing is cached but who it is, and that never changes.
+        if message.topic.starts_with(INSTANCES) {
+            continue;
         }
+        taken_back |= message.topic.starts_with(LICENSES);
+        changed.extend(message.tenant_id.map(TenantId::from_uuid));
+    }
+    if taken_back {
+        app.licensing().forget_revocations();
+    }
+    if !changed.is_empty() {
+        app.forget_tenants(&changed);
     }
     Ok(snapshot)
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use rust_decimal::Decimal;
-use tenure_core::{CatalogVersionId, TenantId};
+use tenure_core::{CatalogVersionId, LicenseId, TenantId};
 use tenure_tenancy::VendorTx;
 use uuid::Uuid;
 
@@ -136,55 +136,80 @@ pub(super) async fn events_by_day(
 
 /// Something that somebody should look at.
 pub(super) struct Alert {
-    /// `suspended`, `past_due`, `license`, `trial`, `pending`
+    /// `suspended`, `quarantined`, `past_due`, `revoked`, `license`, `silent`, `trial`, `pending`
     pub(super) kind: String,
     pub(super) tenant: String,
     pub(super) slug: String,
-    /// Product and plan, or the name of a deployment.
+    /// Product and plan, the name of a deployment or instance, or the hint of a license key.
     pub(super) what: String,
     pub(super) at: Timestamp,
+    /// The license that it is about.
+    pub(super) license: Option<LicenseId>,
+}
+
+/// What counts as soon, and as lately.
+pub(super) struct Horizon {
+    pub(super) now: Timestamp,
+    pub(super) licenses_until: Timestamp,
+    pub(super) trials_until: Timestamp,
+    /// Instances that were heard of before are no longer missed.
+    pub(super) heard_after: Timestamp,
 }
 
 /// The most urgent first.
 pub(super) async fn alerts(
     tx: &mut VendorTx,
-    now: Timestamp,
-    licenses_until: Timestamp,
-    trials_until: Timestamp,
+    when: &Horizon,
     limit: i64,
 ) -> Result<Vec<Alert>, Problem> {
     let rows = sqlx::query!(
         r#"WITH alert AS (
-               SELECT 1 AS rank, 'suspended' AS kind, id AS tenant_id, '' AS what, updated_at AS at
+               SELECT 1 AS rank, 'suspended' AS kind, id AS tenant_id, '' AS what, updated_at AS at,
+                      NULL::uuid AS license
                FROM tenants WHERE status = 'suspended'
                UNION ALL
-               SELECT 1, 'suspended', s.tenant_id, p.name || ' ' || s.plan, s.updated_at
+               (SELECT 1, 'quarantined', tenant_id, name, quarantined_at, license_id
+                FROM instances WHERE status = 'quarantined' ORDER BY quarantined_at DESC LIMIT $4)
+               UNION ALL
+               (SELECT 2, 'revoked', l.tenant_id, l.key_hint, max(i.held_until), l.id
+                FROM licenses l JOIN instances i ON i.tenant_id = l.tenant_id AND i.license_id = l.id
+                WHERE l.status = 'revoked' AND i.held_until > $1 AND NOT i.offline
+                GROUP BY l.tenant_id, l.id, l.key_hint LIMIT $4)
+               UNION ALL
+               (SELECT 4, 'silent', tenant_id, name, last_seen_at, license_id
+                FROM instances
+                WHERE status = 'active' AND NOT offline AND held_until < $1 AND last_seen_at > $5
+                ORDER BY last_seen_at DESC LIMIT $4)
+               UNION ALL
+               SELECT 1, 'suspended', s.tenant_id, p.name || ' ' || s.plan, s.updated_at, NULL
                FROM subscriptions s JOIN products p ON p.id = s.product_id WHERE s.status = 'suspended'
                UNION ALL
-               SELECT 2, 'past_due', s.tenant_id, p.name || ' ' || s.plan, s.updated_at
+               SELECT 2, 'past_due', s.tenant_id, p.name || ' ' || s.plan, s.updated_at, NULL
                FROM subscriptions s JOIN products p ON p.id = s.product_id WHERE s.status = 'past_due'
                UNION ALL
-               SELECT 3, 'license', l.tenant_id, l.key_hint, r.expires_at
+               SELECT 3, 'license', l.tenant_id, l.key_hint, r.expires_at, l.id
                FROM licenses l JOIN license_revisions r
                  ON r.tenant_id = l.tenant_id AND r.license_id = l.id AND r.revision = l.revision
                WHERE l.status = 'active' AND r.expires_at < $2
                UNION ALL
-               SELECT 4, 'trial', s.tenant_id, p.name || ' ' || s.plan, s.trial_ends_at
+               SELECT 5, 'trial', s.tenant_id, p.name || ' ' || s.plan, s.trial_ends_at, NULL
                FROM subscriptions s JOIN products p ON p.id = s.product_id
                WHERE s.status = 'trial' AND s.trial_ends_at < $3
                UNION ALL
-               SELECT 5, 'pending', d.tenant_id, p.name || ' ' || s.plan || ', ' || d.name, d.created_at
+               SELECT 6, 'pending', d.tenant_id, p.name || ' ' || s.plan || ', ' || d.name, d.created_at, NULL
                FROM deployments d
                JOIN subscriptions s ON s.tenant_id = d.tenant_id AND s.id = d.subscription_id
                JOIN products p ON p.id = s.product_id
                WHERE d.status = 'pending' AND s.status <> 'cancelled')
-           SELECT kind AS "kind!", what AS "what!", at AS "at!", t.name, t.slug
+           SELECT kind AS "kind!", what AS "what!", at AS "at!", t.name, t.slug,
+                  license AS "license: LicenseId"
            FROM alert a JOIN tenants t ON t.id = a.tenant_id AND t.status IN ('active', 'suspended')
            ORDER BY rank, abs(extract(epoch FROM at - $1)) LIMIT $4"#,
-        now.to_sqlx(),
-        licenses_until.to_sqlx(),
-        trials_until.to_sqlx(),
-        limit
+        when.now.to_sqlx(),
+        when.licenses_until.to_sqlx(),
+        when.trials_until.to_sqlx(),
+        limit,
+        when.heard_after.to_sqlx()
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -196,6 +221,7 @@ pub(super) async fn alerts(
             slug: row.slug,
             what: row.what,
             at: row.at.to_jiff(),
+            license: row.license,
         })
         .collect())
 }

@@ -22,6 +22,9 @@ struct ErrorPage {
     request: String,
     retry_after: Option<String>,
     is_get: bool,
+    /// Where this page's readers begin.
+    home: &'static str,
+    for_staff: bool,
 }
 
 /// Gives browsers a page where a program would get problem details.
@@ -33,7 +36,10 @@ pub(super) async fn as_pages(State(_app): State<App>, request: Request, next: Ne
     let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     let retry_after = response.headers().get(header::RETRY_AFTER);
+    let for_staff = !path.starts_with("/portal");
     let page = ErrorPage {
+        home: if for_staff { "/console" } else { "/portal" },
+        for_staff,
         status: problem.status,
         heading: heading(&problem),
         detail: problem.detail,

@@ -15,6 +15,7 @@ pub(super) enum Section {
     Overview,
     Tenants,
     Products,
+    Files,
 }
 
 /// A product's two letters on its colour.
@@ -77,6 +78,10 @@ impl Frame {
 
     pub(super) fn in_products(&self) -> bool {
         self.section == Section::Products
+    }
+
+    pub(super) fn in_files(&self) -> bool {
+        self.section == Section::Files
     }
 
     /// The mark of a product; plain where the product is not known.

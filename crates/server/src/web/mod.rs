@@ -1,6 +1,7 @@
-//! The console: pages for the vendor's staff.
+//! The console, pages for the vendor's staff, and the portal, pages for its
+//! customers.
 //!
-//! Owns: signing in with a vendor credential, the frame around every page, the
+//! Owns: signing in with a credential or key, the frame around every page, the
 //! charts, the overview, and how problems look in a browser.
 //! Refuses: logic of its own. A page calls the operations that the JSON API
 //! calls and turns their answers into a view model, a struct a page; what it
@@ -13,13 +14,17 @@ mod assets;
 mod chart;
 mod db;
 mod errors;
+mod form;
 mod frame;
 mod icons;
+mod license;
 pub mod overview;
 mod pages;
+mod portal;
 mod revenue;
 mod session;
 mod sign_in_limit;
+mod upload;
 mod words;
 
 use std::sync::Arc;
@@ -36,8 +41,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{App, http::Problem};
 use pages::{
-    actions, deployments, overview as start, products, sign_in, subscription, tenant, tenants,
-    usage,
+    actions, deployments, files, licenses, overview as start, products, sign_in, subscription,
+    tenant, tenants, usage,
 };
 use sign_in_limit::SignInLimit;
 
@@ -85,12 +90,20 @@ pub fn routes(app: &App) -> Router<App> {
             "/console/tenants/{tenant}/keys/{key}/revoke",
             get(actions::confirm_revoke).post(actions::revoke_key),
         )
+        .merge(license_routes())
+        .route(
+            "/console/files",
+            get(files::show)
+                .post(files::submit)
+                .layer(DefaultBodyLimit::max(upload::UPLOAD_BYTES_MAX)),
+        )
         .route("/console/products", get(products::list))
         .route("/console/products/{product}", get(products::show))
         .route("/console/products/{product}/versions/{version}", get(products::source))
         .route("/console/{*rest}", any(missing))
-        .method_not_allowed_fallback(wrong_method)
         .layer(axum::Extension(limit))
+        .merge(portal::routes())
+        .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(CatchPanicLayer::custom(|_| {
             axum::response::IntoResponse::into_response(Problem::internal("a page panicked"))
@@ -98,6 +111,31 @@ pub fn routes(app: &App) -> Router<App> {
         .layer(middleware::from_fn_with_state(app.clone(), errors::as_pages))
         .layer(middleware::map_response(harden))
         .route("/assets/{name}", get(assets::serve))
+}
+
+/// A tenant's licenses.
+fn license_routes() -> Router<App> {
+    use licenses::{actions, convert, instances};
+    let pages = Router::new()
+        .route("/", get(licenses::list))
+        .route("/issue", get(actions::issue).post(actions::submit_issue))
+        .route("/{license}", get(licenses::show))
+        .route("/{license}/file", get(licenses::file))
+        .route("/{license}/renew", get(actions::renew).post(actions::submit_renew))
+        .route("/{license}/convert", get(convert::show).post(convert::submit))
+        .route("/{license}/revoke", get(actions::confirm_revoke).post(actions::revoke))
+        .route("/{license}/key", get(actions::confirm_key).post(actions::show_key))
+        .route(
+            "/{license}/instances/{instance}/release",
+            get(instances::release).post(instances::submit_release),
+        )
+        .route(
+            "/{license}/instances/{instance}/restore",
+            get(instances::confirm_restore).post(instances::restore),
+        )
+        .route("/{license}/instances/{instance}/file", get(instances::file))
+        .route("/{license}/reports/{report}/receipt", get(instances::receipt));
+    Router::new().nest("/console/tenants/{tenant}/licenses", pages)
 }
 
 /// A path that no page has; strangers are asked to sign in first.

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     App,
     http::Problem,
+    licensing::instances::SILENT_DAYS_MAX,
     products,
     trail::{self, AuditEntry},
 };
@@ -67,7 +68,13 @@ pub(super) async fn read(app: &App, now: Timestamp) -> Result<Overview, Problem>
     let by_status = db::tenants_by_status(&mut tx).await?;
     let by_model = db::tenants_by_model(&mut tx).await?;
     let terms = db::terms_in_force(&mut tx, now).await?;
-    let alerts = db::alerts(&mut tx, now, days(LICENSE_DAYS), days(TRIAL_DAYS), ALERTS_MAX).await?;
+    let when = db::Horizon {
+        now,
+        licenses_until: days(LICENSE_DAYS),
+        trials_until: days(TRIAL_DAYS),
+        heard_after: days(-SILENT_DAYS_MAX),
+    };
+    let alerts = db::alerts(&mut tx, &when, ALERTS_MAX).await?;
     tx.commit().await?;
     let (monthly, unpriced) = revenue(app, terms).await?;
     let mut by_currency: BTreeMap<&'static str, Decimal> = BTreeMap::new();

@@ -97,7 +97,7 @@ pub(super) fn encode(text: &str) -> String {
 pub(super) struct AdminForm {
     pub(super) signed_in: SignedIn,
     pub(super) actor: Actor,
-    fields: HashMap<String, String>,
+    pub(super) fields: HashMap<String, String>,
 }
 
 impl AdminForm {

@@ -5,7 +5,11 @@ use std::{net::SocketAddr, sync::Arc};
 use jiff::Timestamp;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tenure_core::ManualClock;
+use tenure_core::{Clock, InstanceId, ManualClock};
+use tenure_license::{
+    Digest, InstanceKey,
+    instance::{self, Proof, Purpose, StatementKind},
+};
 use tenure_server::{
     Config, MIGRATOR, Server,
     vault::{Key, Vault},
@@ -51,6 +55,189 @@ features = ["sso"]
 price = { month = "99" }
 limits = { events = { included = 100_000, per = "day", over = { price = "0.05", each = 1_000 } } }
 "#;
+
+/// A product that customers run themselves, for tests of the license service: `pro` blocks at three
+/// instances, `team` lets one more than five in and says so, `open` has no bound.
+pub const GIZMO: &str = r#"
+[product]
+id = "gizmo"
+name = "Gizmo"
+sales_contact = "sales@gizmo.example"
+api_key_prefix = "gz"
+license_key_prefix = "GZMO"
+
+[models.self_hosted]
+responsibility = { software = "vendor", infrastructure = "customer", security = "customer", compliance = "customer", support = "vendor" }
+
+[allocations]
+instances = { name = "Instances", one = "instance" }
+teams = { name = "Teams", one = "team" }
+
+[meters]
+runs = { type = "run.finished", count = true, unit = "run", reported_as = "agent_runs" }
+
+[features]
+sso = { name = "Single sign-on", missing = 403 }
+
+[plans.pro]
+name = "Pro"
+models = ["self_hosted"]
+features = ["sso"]
+license_tier = "PRO"
+price = { month = "100" }
+[plans.pro.limits]
+instances = { included = 3, over = "block" }
+teams = { included = 5, over = "block" }
+runs = { included = 1_000, per = "month", over = "warn" }
+
+[plans.team]
+name = "Team"
+extends = "pro"
+limits = { instances = { included = 5, over = "warn" }, teams = { included = 50, over = "block" } }
+
+[plans.open]
+name = "Open"
+extends = "pro"
+limits = { instances = "unlimited" }
+
+[license]
+heartbeat = "5m"
+lease = "7d"
+overage = 20
+phone_home_required = true
+"#;
+
+/// An instance of a test's own: a key pair, and the count of its calls.
+pub struct TestInstance {
+    /// Its key pair.
+    pub key: InstanceKey,
+    /// Its id, once it was activated.
+    pub id: Option<InstanceId>,
+    /// The number of its last call.
+    pub seq: u64,
+    /// What the last answer handed out.
+    pub nonce: String,
+}
+
+/// A call of an instance, ready to be sent, and sent again.
+#[derive(Clone)]
+pub struct ProvenCall {
+    /// Where to.
+    pub path: String,
+    /// As the bearer, unless it is empty.
+    pub bearer: String,
+    /// The header `Tenure-Proof`.
+    pub proof: String,
+    /// The body.
+    pub body: String,
+}
+
+impl TestInstance {
+    /// An instance whose key pair follows from a number.
+    pub fn new(seed: u16) -> Self {
+        let mut bytes = [9u8; 32];
+        bytes[..2].copy_from_slice(&seed.to_be_bytes());
+        let key = InstanceKey::from_seed(&bytes.into());
+        Self { key, id: None, seq: 0, nonce: "first".to_owned() }
+    }
+
+    /// The same machine again, from an image of its disk.
+    pub fn copied(&self, seed: u16) -> Self {
+        Self { id: self.id, seq: self.seq, nonce: self.nonce.clone(), ..Self::new(seed) }
+    }
+
+    /// A proof for a body, as it would be sent now; changes nothing.
+    pub fn proof(&self, purpose: Purpose, seq: u64, body: &str, at: Timestamp) -> String {
+        let proof = Proof {
+            aud: StatementKind::Proof.audience().to_owned(),
+            key: *self.key.public(),
+            instance: self.id,
+            purpose,
+            seq,
+            nonce: self.nonce.clone(),
+            iat: at,
+            body: Digest::sha256(body.as_bytes()),
+        };
+        instance::sign(&proof, &self.key).expect("a proof is signed")
+    }
+
+    /// The next call: it is counted as sent.
+    pub fn call(
+        &mut self,
+        test: &TestServer,
+        purpose: Purpose,
+        bearer: &str,
+        body: Value,
+    ) -> ProvenCall {
+        self.seq += 1;
+        let path = match purpose {
+            Purpose::Activate => "/api/v1/activate",
+            Purpose::Heartbeat => "/api/v1/heartbeat",
+            Purpose::Release => "/api/v1/release",
+        };
+        let body = body.to_string();
+        let proof = self.proof(purpose, self.seq, &body, test.clock.now());
+        ProvenCall { path: path.to_owned(), bearer: bearer.to_owned(), proof, body }
+    }
+
+    /// Takes an answer in.
+    pub fn hear(&mut self, answer: &Value) {
+        if let Some(nonce) = answer["nonce"].as_str() {
+            self.nonce = nonce.to_owned();
+        }
+        if let Some(id) = answer["instance"].as_str() {
+            self.id = Some(id.parse().expect("an instance's id"));
+        }
+    }
+
+    /// Activates with a license key, and takes the answer in.
+    pub async fn activate(&mut self, test: &TestServer, key: &str) -> Answer {
+        let call = self.call(test, Purpose::Activate, key, json!({ "name": "host" }));
+        let answer = test.proven(&call).await;
+        self.hear(&answer.json);
+        answer
+    }
+
+    /// Sends a heartbeat, and takes the answer in.
+    pub async fn beat(&mut self, test: &TestServer, body: Value) -> Answer {
+        let call = self.call(test, Purpose::Heartbeat, "", body);
+        let answer = test.proven(&call).await;
+        self.hear(&answer.json);
+        answer
+    }
+
+    /// Gives the slot back.
+    pub async fn release(&mut self, test: &TestServer) -> Answer {
+        let call = self.call(test, Purpose::Release, "", json!({}));
+        test.proven(&call).await
+    }
+}
+
+/// A license of the product [`GIZMO`].
+pub struct Gizmo {
+    /// The path of its tenant.
+    pub tenant: String,
+    /// The id of its subscription.
+    pub subscription: String,
+    /// Its id.
+    pub license: String,
+    /// Its key.
+    pub key: String,
+    /// The token of its first revision.
+    pub token: String,
+}
+
+impl Gizmo {
+    /// A path of the license.
+    pub fn path(&self, rest: &str) -> String {
+        format!("{}/licenses/{}{rest}", self.tenant, self.license)
+    }
+
+    /// A path of the subscription.
+    pub fn subscription(&self, rest: &str) -> String {
+        format!("{}/subscriptions/{}{rest}", self.tenant, self.subscription)
+    }
+}
 
 /// A running server.
 pub struct TestServer {
@@ -261,6 +448,49 @@ impl TestServer {
         let body = json!({ "subscription": made.expect(201)["id"] });
         let key = self.post(ADMIN, &format!("{path}/keys"), body).await.expect(201);
         (path, key["api_key"].as_str().unwrap().to_owned())
+    }
+
+    /// A server that sells [`GIZMO`].
+    pub async fn gizmo() -> Self {
+        let test = Self::empty().await;
+        test.load(GIZMO).await;
+        test
+    }
+
+    /// A second server on the same database.
+    pub async fn beside(&self) -> Self {
+        let database = TestDatabase {
+            settings: self.database.settings.clone(),
+            admin_url: self.database.admin_url.clone(),
+        };
+        Self::on(database, Config::default()).await
+    }
+
+    /// A license of a new tenant for [`GIZMO`].
+    pub async fn licensed(&self, tenant: &str, plan: &str) -> Gizmo {
+        let body = json!({ "product": "gizmo", "plan": plan });
+        let subscription = self.subscribe(tenant, body).await;
+        let base = format!("/api/v1/admin/tenants/{tenant}");
+        let body = json!({ "subscription": subscription });
+        let made = self.post(ADMIN, &format!("{base}/licenses"), body).await.expect(201);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Gizmo {
+            tenant: base,
+            subscription,
+            license: text(&made["license"]["id"]),
+            key: text(&made["license_key"]),
+            token: text(&made["token"]),
+        }
+    }
+
+    /// Sends a call of an instance.
+    pub async fn proven(&self, call: &ProvenCall) -> Answer {
+        let request = self.request(Method::POST, &call.bearer, &call.path);
+        let request = request
+            .header("content-type", "application/json")
+            .header("tenure-proof", &call.proof)
+            .body(call.body.clone());
+        self.send(request).await
     }
 
     /// Moves the clock forward.

@@ -98,6 +98,7 @@ async fn every_table_of_tenants_is_forced_into_isolation() {
            AND i.indexrelid::regclass::text NOT IN (
              'api_keys_by_id',              -- random ids, made by the server
              'licenses_key_digest_unique',  -- an HMAC of a random key
+             'instances_by_id',             -- random ids, made by the server
              'outbox_pkey',                 -- a sequence
              'idempotency_keys_unique')     -- scoped by the credential
         "

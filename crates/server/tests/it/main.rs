@@ -23,6 +23,7 @@ mod faults;
 mod idempotency;
 mod isolation;
 mod licenses;
+mod licensing;
 mod lifecycle;
 mod offboarding;
 mod ofrep;

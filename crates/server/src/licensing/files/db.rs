@@ -195,3 +195,23 @@ pub(super) async fn release(
     .await?;
     Ok(done.rows_affected() == 1)
 }
+
+/// The file that an instance was given last.
+pub(super) async fn newest_answer(
+    tx: &mut TenantTx,
+    license: LicenseId,
+    instance: InstanceId,
+) -> Result<Option<String>, Problem> {
+    let tenant = tx.tenant().uuid();
+    let token = sqlx::query_scalar!(
+        "SELECT token FROM license_requests
+         WHERE tenant_id = $1 AND license_id = $2 AND instance_id = $3
+         ORDER BY answered_at DESC, jti LIMIT 1",
+        tenant,
+        license.uuid(),
+        instance.uuid()
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(token)
+}

@@ -18,7 +18,7 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tenure_catalog::Model;
-use tenure_core::{InstanceId, LicenseId, ProductId, TenantId};
+use tenure_core::{InstanceId, LicenseId, ProductId, ReportId, TenantId};
 use tenure_license::{
     LicenseClaims, LicenseKey,
     activation::slots::{self, Decision, Policy},
@@ -30,7 +30,7 @@ use tenure_tenancy::TenantTx;
 use utoipa::ToSchema;
 
 use super::{
-    License,
+    License, LicenseFile,
     issuing::{sign_aside, whole_second},
     reports::{self, Origin, TEXT_BYTES_MAX},
     require_active,
@@ -84,6 +84,9 @@ pub struct Exchanged {
     pub summary: String,
     /// What people should know.
     pub warnings: Vec<String>,
+    /// The report that was imported; absent for the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_id: Option<ReportId>,
     /// What to call the file that answers it; absent for a return.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "incidentfox-acme-r2.lic")]
@@ -164,6 +167,7 @@ async fn report(app: &App, call: &Call, text: &str, scope: Scope) -> Result<Exch
         tenant_id: tenant,
         license_id: imported.license_id,
         instance_id: imported.instance_id,
+        report_id: Some(imported.id),
         summary: format!(
             "Usage up to ledger entry {}: {} events counted, {} counted before.",
             imported.through_seq, imported.accepted, imported.duplicates
@@ -358,6 +362,7 @@ async fn told(
         tenant_id: tenant.id,
         license_id: license.id,
         instance_id: instance,
+        report_id: None,
         summary: format!(
             "Revision {} of the license, for {name} alone, until {end}.",
             license.revision
@@ -406,9 +411,29 @@ async fn take_back(
         tenant_id: tenant,
         license_id: license.id,
         instance_id: given.instance,
+        report_id: None,
         summary: "The instance has given its license back; its slot is free.".into(),
         warnings: unreported.into_iter().collect(),
         file_name: None,
         file: None,
     })
+}
+
+/// The newest `.lic` that was made for an instance, to be carried once more. It is of no use
+/// without the instance's own key.
+pub async fn bound_file(
+    app: &App,
+    tenant: TenantId,
+    license: LicenseId,
+    instance: InstanceId,
+) -> Result<LicenseFile, Problem> {
+    let mut tx = app.db().tenant(tenant).await?;
+    let known = super::db::find(&mut tx, license).await?.ok_or_else(super::missing)?;
+    let claims = newest_claims(&mut tx, &known).await?;
+    let of = tenants::db::read(&mut tx).await?.ok_or_else(super::missing)?;
+    let token = db::newest_answer(&mut tx, license, instance).await?;
+    tx.commit().await?;
+    let token = token.ok_or_else(|| Problem::not_found("file: none was made for this instance"))?;
+    let name = format!("{}-{}-{instance}.lic", claims.product, of.slug);
+    Ok(LicenseFile { name, text: file::write(&token) })
 }

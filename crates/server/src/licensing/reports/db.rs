@@ -149,6 +149,27 @@ pub(super) async fn by_digest(
     Ok(row.map(ImportedReport::from))
 }
 
+pub(super) async fn find(
+    tx: &mut TenantTx,
+    license: LicenseId,
+    id: ReportId,
+) -> Result<Option<ImportedReport>, Problem> {
+    let tenant = tx.tenant().uuid();
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT id AS "id: ReportId", license_id AS "license_id: LicenseId",
+               instance_id AS "instance_id: InstanceId", origin, after_seq, through_seq, accepted,
+               duplicates, rejected, findings, receipt, imported_at AS "imported_at: jiff_sqlx::Timestamp"
+           FROM usage_reports WHERE tenant_id = $1 AND license_id = $2 AND id = $3"#,
+        tenant,
+        license.uuid(),
+        id.uuid()
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row.map(ImportedReport::from))
+}
+
 pub(super) async fn list(
     tx: &mut TenantTx,
     license: LicenseId,

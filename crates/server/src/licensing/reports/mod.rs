@@ -24,6 +24,7 @@ use tenure_core::{InstanceId, LicenseId, ReportId, SubscriptionId, TenantId};
 use tenure_license::{
     Digest, Environment, ReceiptClaims,
     chain::Head,
+    file::FileKind,
     instance::ReportHead,
     ledger::{self, Report},
     token::{Kind, issuer},
@@ -31,7 +32,10 @@ use tenure_license::{
 use tenure_tenancy::TenantTx;
 use utoipa::ToSchema;
 
-use super::issuing::{sign_aside, whole_second};
+use super::{
+    LicenseFile,
+    issuing::{sign_aside, whole_second},
+};
 use crate::{
     App,
     call::Call,
@@ -395,4 +399,20 @@ pub async fn list(
     let rows = db::list(&mut tx, license, cursor).await?;
     tx.commit().await?;
     Ok(Page::cut(rows, cursor, |report| report.id.uuid()))
+}
+
+/// The receipt of a report, as a file to be carried back.
+pub async fn receipt(
+    app: &App,
+    tenant: TenantId,
+    license: LicenseId,
+    id: ReportId,
+) -> Result<LicenseFile, Problem> {
+    let mut tx = app.db().tenant(tenant).await?;
+    let found = db::find(&mut tx, license, id).await?;
+    tx.commit().await?;
+    let report = found.ok_or_else(|| Problem::not_found("report"))?;
+    let name = format!("receipt-{}.txt", report.through_seq);
+    let text = tenure_license::file::write_kind(FileKind::Receipt, &report.receipt);
+    Ok(LicenseFile { name, text })
 }

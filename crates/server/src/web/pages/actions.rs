@@ -42,19 +42,19 @@ fn tenant_path(tenant: &Tenant) -> String {
     format!("/console/tenants/{}", tenant.slug)
 }
 
-struct Question {
-    heading: String,
-    consequence: String,
+pub(super) struct Question {
+    pub(super) heading: String,
+    pub(super) consequence: String,
     /// Below the tenant's path.
-    action: String,
-    button: &'static str,
-    danger: bool,
+    pub(super) action: String,
+    pub(super) button: &'static str,
+    pub(super) danger: bool,
     /// Below the tenant's path.
-    back: &'static str,
+    pub(super) back: String,
 }
 
 /// Asks before something is done; only those who may do it are asked.
-async fn ask(
+pub(super) async fn ask(
     app: &App,
     signed_in: &SignedIn,
     tenant: Tenant,
@@ -90,7 +90,7 @@ pub(in crate::web) async fn confirm_suspend(
         action: "suspend".to_owned(),
         button: "Suspend tenant",
         danger: true,
-        back: "",
+        back: String::new(),
     };
     ask(&app, &signed_in, tenant, question).await
 }
@@ -107,7 +107,7 @@ pub(in crate::web) async fn confirm_resume(
         action: "resume".to_owned(),
         button: "Resume tenant",
         danger: false,
-        back: "",
+        back: String::new(),
     };
     ask(&app, &signed_in, tenant, question).await
 }
@@ -162,7 +162,7 @@ pub(in crate::web) async fn confirm_cancel(
         action: format!("subscriptions/{subscription}/cancel"),
         button: "Cancel subscription",
         danger: true,
-        back: "",
+        back: String::new(),
     };
     ask(&app, &signed_in, tenant, question).await
 }
@@ -248,7 +248,7 @@ pub(in crate::web) async fn confirm_revoke(
         action: format!("keys/{key}/revoke"),
         button: "Revoke key",
         danger: true,
-        back: "/access",
+        back: "/access".to_owned(),
     };
     ask(&app, &signed_in, tenant, question).await
 }

@@ -6,25 +6,25 @@ use tenure_core::{SubscriptionId, TenantId};
 use crate::{App, billing, http::Problem, web::words};
 
 /// A line with its arithmetic.
-pub(super) struct BillLine {
-    pub(super) description: String,
-    pub(super) arithmetic: String,
-    pub(super) amount: String,
+pub(in crate::web) struct BillLine {
+    pub(in crate::web) description: String,
+    pub(in crate::web) arithmetic: String,
+    pub(in crate::web) amount: String,
 }
 
 /// The view model of the card.
-pub(super) struct BillCard {
-    pub(super) id: String,
-    pub(super) period: String,
-    pub(super) lines: Vec<BillLine>,
-    pub(super) total: String,
-    pub(super) note: String,
+pub(in crate::web) struct BillCard {
+    pub(in crate::web) id: String,
+    pub(in crate::web) period: String,
+    pub(in crate::web) lines: Vec<BillLine>,
+    pub(in crate::web) total: String,
+    pub(in crate::web) note: String,
     /// Why there is no bill.
-    pub(super) refusal: Option<String>,
+    pub(in crate::web) refusal: Option<String>,
 }
 
 /// The estimated bill of the present period.
-pub(super) async fn card(
+pub(in crate::web) async fn card(
     app: &App,
     tenant: TenantId,
     subscription: SubscriptionId,

@@ -1,9 +1,7 @@
-//! `/console/tenants/{tenant}/deployments`: where products run for a tenant,
-//! and the licenses they run under.
+//! `/console/tenants/{tenant}/deployments`: where products run for a tenant.
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use jiff::Timestamp;
 use tenure_catalog::Model;
 use tenure_core::SubscriptionId;
 
@@ -12,11 +10,9 @@ use crate::{
     App,
     deployments::{self, Deployment, DeploymentStatus},
     http::{Cursor, PAGE_LIMIT_MAX, Problem},
-    licensing::{self, License, LicenseStatus},
     tenants::api::PathTenant,
     web::{
         frame::{Frame, page},
-        overview::LICENSE_DAYS,
         session::SignedIn,
         words,
     },
@@ -38,25 +34,12 @@ struct DeploymentRow {
     since: String,
 }
 
-struct LicenseRow {
-    id: String,
-    hint: String,
-    product: String,
-    revision: i32,
-    issued: String,
-    ends: String,
-    distance: String,
-    status: &'static str,
-    tone: &'static str,
-}
-
 #[derive(Template)]
 #[template(path = "console/tenant-deployments.html")]
 struct DeploymentsPage {
     frame: Frame,
     head: Head,
     deployments: Vec<DeploymentRow>,
-    licenses: Vec<LicenseRow>,
 }
 
 /// `GET /console/tenants/{tenant}/deployments`
@@ -69,11 +52,8 @@ pub(in crate::web) async fn show(
     let tenant = opened.tenant.id;
     let first = Cursor::new(None, Some(PAGE_LIMIT_MAX))?;
     let deployments = deployments::list(&app, tenant, first).await?.items;
-    let licenses = licensing::list(&app, tenant, first).await?.items;
-    let now = app.now();
     page(&DeploymentsPage {
         deployments: deployments.into_iter().map(|one| deployment_row(one, &opened)).collect(),
-        licenses: licenses.into_iter().map(|one| license_row(one, &opened, now)).collect(),
         frame: opened.frame,
         head: opened.head,
     })
@@ -106,27 +86,5 @@ fn deployment_row(one: Deployment, opened: &Opened) -> DeploymentRow {
         region: one.region,
         release: one.release,
         note,
-    }
-}
-
-fn license_row(one: License, opened: &Opened, now: Timestamp) -> LicenseRow {
-    let zone = words::zone(&opened.tenant.time_zone);
-    let soon = now + jiff::SignedDuration::from_hours(24 * LICENSE_DAYS);
-    let (status, tone) = match one.status {
-        LicenseStatus::Revoked => ("Revoked", ""),
-        LicenseStatus::Active if one.expires_at <= now => ("Expired", "bad"),
-        LicenseStatus::Active if one.expires_at <= soon => ("Ends soon", "warn"),
-        LicenseStatus::Active => ("Active", "ok"),
-    };
-    LicenseRow {
-        id: one.id.to_string(),
-        hint: one.key_hint,
-        product: product_of(opened, one.subscription_id),
-        revision: one.revision,
-        issued: words::date(one.issued_at, &zone),
-        ends: words::date(one.expires_at, &zone),
-        distance: words::distance(one.expires_at, now),
-        status,
-        tone,
     }
 }

@@ -1,10 +1,13 @@
 //! The pages: short handlers and the view model of each.
 
 pub(super) mod actions;
-mod bill;
+pub(super) mod bill;
 pub(super) mod deployments;
+pub(super) mod files;
+pub(super) mod licenses;
 pub(super) mod overview;
 pub(super) mod products;
+mod signing_keys;
 pub(super) mod sign_in;
 pub(super) mod subscription;
 pub(super) mod tenant;

@@ -43,7 +43,8 @@ struct Alert {
     badge: &'static str,
     tenant: String,
     slug: String,
-    tab: &'static str,
+    /// Below the tenant's path.
+    tab: String,
     sentence: String,
     when: String,
 }
@@ -165,26 +166,42 @@ fn kinds(alerts: &[Alert]) -> String {
 fn alert(found: db::Alert, now: Timestamp) -> Alert {
     let what = &found.what;
     let on = words::date(found.at, &TimeZone::UTC);
-    let (tone, badge, tab, sentence) = match found.kind.as_str() {
+    let (tone, badge, sentence) = match found.kind.as_str() {
         "suspended" if what.is_empty() => (
             "bad",
             "Suspended",
-            "",
             "Its entitlements are refused and its flags are off; nothing is lost.".to_owned(),
         ),
-        "suspended" => ("bad", "Suspended", "", format!("{what}: the subscription is suspended.")),
-        "past_due" => ("warn", "Past due", "", format!("{what}: a payment failed.")),
-        "license" if found.at <= now => {
-            ("bad", "License", "/deployments", format!("{what} ended on {on}."))
+        "suspended" => ("bad", "Suspended", format!("{what}: the subscription is suspended.")),
+        "quarantined" => {
+            ("bad", "Quarantined", format!("A copy of {} was found.", instance(what)))
         }
-        "license" => ("warn", "License", "/deployments", format!("{what} ends on {on}.")),
-        "trial" => ("info", "Trial", "", format!("{what}: the trial ends on {on}.")),
-        _ => {
-            ("warn", "Pending", "/deployments", format!("{what}: the deployment is not ready yet."))
+        "revoked" => (
+            "warn",
+            "Revoked",
+            format!("{what}: leases given before it was revoked run until {on} at the latest."),
+        ),
+        "silent" => {
+            ("warn", "Silent", format!("{} has not called since its lease ended.", instance(what)))
         }
+        "past_due" => ("warn", "Past due", format!("{what}: a payment failed.")),
+        "license" if found.at <= now => ("bad", "License", format!("{what} ended on {on}.")),
+        "license" => ("warn", "License", format!("{what} ends on {on}.")),
+        "trial" => ("info", "Trial", format!("{what}: the trial ends on {on}.")),
+        _ => ("warn", "Pending", format!("{what}: the deployment is not ready yet.")),
+    };
+    let tab = match (found.license, found.kind.as_str()) {
+        (Some(license), _) => format!("/licenses/{license}"),
+        (None, "pending") => "/deployments".to_owned(),
+        (None, _) => String::new(),
     };
     let when = words::distance(found.at, now);
     Alert { tone, badge, tab, sentence, when, tenant: found.tenant, slug: found.slug }
+}
+
+/// What people call it, or what it is.
+fn instance(name: &str) -> &str {
+    if name.is_empty() { "An instance without a name" } else { name }
 }
 
 fn change(found: overview::Change, now: Timestamp) -> Change {

@@ -10,6 +10,7 @@ use tenure_catalog::{
     show as words_of,
 };
 
+use super::signing_keys::{self, KeyRow};
 use crate::{
     App,
     http::Problem,
@@ -147,6 +148,7 @@ struct ProductPage {
     responsibilities: Vec<Responsibilities>,
     meters: Vec<MeterRow>,
     versions: Vec<VersionRow>,
+    signing_keys: Vec<KeyRow>,
 }
 
 /// `GET /console/products/{product}`
@@ -179,6 +181,7 @@ pub(in crate::web) async fn show(
         responsibilities: responsibilities(product),
         meters: meters(product),
         versions: versions(&app, &product.id).await?,
+        signing_keys: signing_keys::rows(&app, &catalog).await?,
         frame,
     })
 }

@@ -102,7 +102,7 @@ pub(in crate::web) async fn sign_out(
 
 /// Another site must not sign somebody in here as somebody else. Before a
 /// session there is no form token, so the browser is asked where the form was.
-fn from_here(headers: &HeaderMap) -> Result<(), Problem> {
+pub(in crate::web) fn from_here(headers: &HeaderMap) -> Result<(), Problem> {
     let site = headers.get(HeaderName::from_static("sec-fetch-site"));
     match site.and_then(|value| value.to_str().ok()) {
         None | Some("same-origin" | "none") => Ok(()),

@@ -47,19 +47,27 @@ pub(super) enum Tab {
     Summary,
     Usage,
     Deployments,
+    Licenses,
     Access,
     Audit,
 }
 
 impl Tab {
-    const ALL: [Self; 5] =
-        [Self::Summary, Self::Usage, Self::Deployments, Self::Access, Self::Audit];
+    const ALL: [Self; 6] = [
+        Self::Summary,
+        Self::Usage,
+        Self::Deployments,
+        Self::Licenses,
+        Self::Access,
+        Self::Audit,
+    ];
 
     fn title(self) -> &'static str {
         match self {
             Self::Summary => "Summary",
             Self::Usage => "Usage and bill",
             Self::Deployments => "Deployments",
+            Self::Licenses => "Licenses",
             Self::Access => "Access",
             Self::Audit => "Audit",
         }
@@ -70,6 +78,7 @@ impl Tab {
             Self::Summary => "",
             Self::Usage => "/usage",
             Self::Deployments => "/deployments",
+            Self::Licenses => "/licenses",
             Self::Access => "/access",
             Self::Audit => "/audit",
         }
@@ -342,9 +351,9 @@ pub(in crate::web) async fn audit(
 fn describe(entry: AuditEntry, zone: &jiff::tz::TimeZone) -> Entry {
     let last = entry.action.rsplit('.').next().unwrap_or_default();
     let tone = match last {
-        "suspended" | "revoked" | "cancelled" | "deleted" => "bad",
+        "suspended" | "revoked" | "cancelled" | "deleted" | "quarantined" => "bad",
         "past_due" | "rotated" => "warn",
-        "created" | "resumed" | "active" | "issued" => "ok",
+        "created" | "resumed" | "active" | "issued" | "restored" => "ok",
         _ => "",
     };
     Entry {

@@ -70,7 +70,8 @@ pub(in crate::web) async fn show(
     page(&UsagePage { subscriptions, frame: opened.frame, head: opened.head })
 }
 
-fn meter_chart(meter: MeterSummary) -> Chart {
+/// A meter by day.
+pub(in crate::web) fn meter_chart(meter: MeterSummary) -> Chart {
     let window = match meter.window.per.as_str() {
         "day" => "today",
         "month" => "this calendar month",
