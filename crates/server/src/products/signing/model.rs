@@ -48,6 +48,18 @@ pub enum SigningKeyStatus {
     Withdrawn,
 }
 
+impl SigningKeyStatus {
+    /// The word of API and pages.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Scheduled => "scheduled",
+            Self::Retired => "retired",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
 /// A product's signing key, without its private part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SigningKey {

@@ -34,9 +34,8 @@ pub(in crate::web) struct RevisionRow {
 pub(in crate::web) fn rows(look: &Look, zone: &TimeZone) -> Vec<RevisionRow> {
     let revisions = &look.detail.revisions;
     let product = &look.catalog.product;
-    let read = |revision: &Revision| {
-        serde_json::from_value::<LicenseClaims>(revision.claims.clone()).ok()
-    };
+    let read =
+        |revision: &Revision| serde_json::from_value::<LicenseClaims>(revision.claims.clone()).ok();
     let claims: Vec<Option<LicenseClaims>> = revisions.iter().map(read).collect();
     let row = |(index, revision): (usize, &Revision)| {
         let after = claims.get(index).and_then(Option::as_ref);
@@ -51,9 +50,9 @@ pub(in crate::web) fn rows(look: &Look, zone: &TimeZone) -> Vec<RevisionRow> {
             replaces: replaces
                 .filter(|replaced| replaced.at > revision.issued_at)
                 .map(|replaced| words::date_time(replaced.at, zone)),
-            changes: before.zip(after).map(|(before, after)| {
-                differences(product, before, after, zone)
-            }),
+            changes: before
+                .zip(after)
+                .map(|(before, after)| differences(product, before, after, zone)),
         }
     };
     revisions.iter().enumerate().map(row).collect()
@@ -141,7 +140,11 @@ fn changed_limits(
 
 fn limit(limit: &Limit) -> String {
     let most = limit.max.map_or_else(|| "unlimited".to_owned(), |max| words::number(max.value()));
-    format!("{most} {}, past it: {}", limits::window(limit), limits::over(limit.over).to_lowercase())
+    format!(
+        "{most} {}, past it: {}",
+        limits::window(limit),
+        limits::over(limit.over).to_lowercase()
+    )
 }
 
 /// Settings of the plan; their values are the product's own words.

@@ -48,9 +48,8 @@ pub(in crate::web) fn standing(look: &Look, now: Timestamp, zone: &TimeZone) -> 
         reason: reason(verdict.reason),
         text: verdict.notice.clone().unwrap_or_else(valid),
         effect: effect(look.claims.enforcement().action(verdict.state)),
-        next: until.map(|at| {
-            format!("{}, {}", words::date_time(at, zone), words::distance(at, now))
-        }),
+        next: until
+            .map(|at| format!("{}, {}", words::date_time(at, zone), words::distance(at, now))),
         loud: verdict.state != State::Active,
     }
 }

@@ -173,9 +173,7 @@ fn alert(found: db::Alert, now: Timestamp) -> Alert {
             "Its entitlements are refused and its flags are off; nothing is lost.".to_owned(),
         ),
         "suspended" => ("bad", "Suspended", format!("{what}: the subscription is suspended.")),
-        "quarantined" => {
-            ("bad", "Quarantined", format!("A copy of {} was found.", instance(what)))
-        }
+        "quarantined" => ("bad", "Quarantined", format!("A copy of {} was found.", instance(what))),
         "revoked" => (
             "warn",
             "Revoked",

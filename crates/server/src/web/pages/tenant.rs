@@ -53,14 +53,8 @@ pub(super) enum Tab {
 }
 
 impl Tab {
-    const ALL: [Self; 6] = [
-        Self::Summary,
-        Self::Usage,
-        Self::Deployments,
-        Self::Licenses,
-        Self::Access,
-        Self::Audit,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Summary, Self::Usage, Self::Deployments, Self::Licenses, Self::Access, Self::Audit];
 
     fn title(self) -> &'static str {
         match self {

@@ -69,9 +69,7 @@ pub(super) async fn submit(
 ) -> Result<Response, Response> {
     let sent = async {
         match answer(&app, &holder, request).await {
-            Ok(exchanged) => {
-                show_page(&app, &holder, None, Some(Outcome::new(exchanged))).await
-            }
+            Ok(exchanged) => show_page(&app, &holder, None, Some(Outcome::new(exchanged))).await,
             Err(problem) if matches!(problem.status, 404 | 409 | 413 | 422) => {
                 let mut page = show_page(&app, &holder, Some(problem.detail), None).await?;
                 *page.status_mut() =

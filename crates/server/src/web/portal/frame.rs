@@ -34,12 +34,8 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn new(visitor: &Visitor, product: &Product, section: Section) -> Self {
-        let link = |one: Section, title, path, icon| Link {
-            title,
-            path,
-            icon,
-            current: one == section,
-        };
+        let link =
+            |one: Section, title, path, icon| Link { title, path, icon, current: one == section };
         let (opened_with, links) = match visitor.customer {
             Customer::License(..) => (
                 "License key",

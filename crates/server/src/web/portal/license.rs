@@ -34,10 +34,7 @@ use crate::{
 };
 
 /// `GET /portal`
-pub(super) async fn start(
-    State(app): State<App>,
-    visitor: Visitor,
-) -> Result<Response, Problem> {
+pub(super) async fn start(State(app): State<App>, visitor: Visitor) -> Result<Response, Problem> {
     match visitor.customer {
         Customer::License(_, license) => show(&app, Holder { visitor, license }).await,
         Customer::Key(_) => Ok(Redirect::to("/portal/usage").into_response()),
@@ -98,9 +95,11 @@ fn next_steps(look: &Look, now: Timestamp, zone: &TimeZone) -> Vec<String> {
     let carried = record.model == Model::AirGapped;
     let ask = "Ask the vendor for a renewal; the license key stays the same.".to_owned();
     let after = match carried {
-        true => "When it is renewed, make a request file in the installation, carry it here and take \
+        true => {
+            "When it is renewed, make a request file in the installation, carry it here and take \
                  the answer back."
-            .to_owned(),
+                .to_owned()
+        }
         false => "A renewed license reaches connected installations by itself within their next \
                   contacts."
             .to_owned(),

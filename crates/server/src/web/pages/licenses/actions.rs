@@ -27,11 +27,7 @@ use crate::{
 const EXPIRES: &str = "The first moment of that day, UTC. Left out: the product's license term.";
 
 /// What may be issued: a form, or the reason why there is nothing to choose.
-async fn issue_form(
-    app: &App,
-    signed_in: &SignedIn,
-    tenant: &Tenant,
-) -> Result<FormPage, Problem> {
+async fn issue_form(app: &App, signed_in: &SignedIn, tenant: &Tenant) -> Result<FormPage, Problem> {
     signed_in.admin()?;
     let frame = Frame::new(app, signed_in, Section::Tenants).await?;
     let all = subscriptions::list(app, tenant.id).await?;
@@ -57,9 +53,9 @@ async fn issue_form(
     });
     let anywhere =
         Choice { value: String::new(), text: "Any of the subscription".to_owned(), chosen: true };
-    let in_use = places.into_iter().filter(|one| {
-        one.status != DeploymentStatus::Retired && one.model.is_licensed()
-    });
+    let in_use = places
+        .into_iter()
+        .filter(|one| one.status != DeploymentStatus::Retired && one.model.is_licensed());
     let in_use = in_use.map(|one| Choice {
         value: one.id.to_string(),
         text: format!("{}, {}", one.name, words::model(one.model).to_lowercase()),
@@ -152,9 +148,7 @@ async fn renew_form(
             words::date(license.expires_at, &zone)
         ),
         action: format!("{path}/renew"),
-        fields: vec![
-            Field::new("expires_at", "Ends on", Input::Date(String::new())).hint(EXPIRES),
-        ],
+        fields: vec![Field::new("expires_at", "Ends on", Input::Date(String::new())).hint(EXPIRES)],
         error: None,
         button: "Renew license",
         danger: false,
@@ -204,11 +198,12 @@ pub(in crate::web) async fn confirm_revoke(
     let license = licensing::read(&app, tenant.id, id).await?.license;
     let question = Question {
         heading: format!("Revoke {}?", license.key_hint),
-        consequence: "Within a second every server refuses it, and connected installations learn of \
+        consequence:
+            "Within a second every server refuses it, and connected installations learn of \
                       it with their next contact. A file without a network stays genuine until it \
                       expires or a revocation list reaches it. A revoked license never comes back; \
                       a new one can be issued."
-            .to_owned(),
+                .to_owned(),
         action: format!("licenses/{id}/revoke"),
         button: "Revoke license",
         danger: true,

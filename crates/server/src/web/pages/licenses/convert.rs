@@ -57,9 +57,11 @@ async fn form(
             .hint("On the newest terms of the product."),
     ];
     if subscription.status == SubscriptionStatus::Trial {
-        fields.push(
-            Field::new("paid", "The trial becomes a paid subscription", Input::Check(false)),
-        );
+        fields.push(Field::new(
+            "paid",
+            "The trial becomes a paid subscription",
+            Input::Check(false),
+        ));
     }
     fields.push(
         Field::new(
@@ -78,9 +80,10 @@ async fn form(
         frame: Frame::new(app, signed_in, Section::Tenants).await?,
         crumbs: crumbs(tenant, Some(&license)),
         heading: "Convert the license".to_owned(),
-        lede: "License and license key stay the same: a new revision follows, and the subscription \
+        lede:
+            "License and license key stay the same: a new revision follows, and the subscription \
                changes with it."
-            .to_owned(),
+                .to_owned(),
         action: format!("{path}/convert"),
         fields,
         error: None,

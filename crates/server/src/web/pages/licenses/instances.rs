@@ -120,9 +120,10 @@ pub(in crate::web) async fn confirm_restore(
 ) -> Result<Response, Problem> {
     let question = Question {
         heading: "Restore the instance from quarantine?".to_owned(),
-        consequence: "It gets leases again from its next contact. Make sure that only one copy of it \
+        consequence:
+            "It gets leases again from its next contact. Make sure that only one copy of it \
                       runs: where two do, it is in quarantine again with the second of their calls."
-            .to_owned(),
+                .to_owned(),
         action: format!("licenses/{license}/instances/{id}/restore"),
         button: "Restore instance",
         danger: false,
