@@ -51,6 +51,12 @@ impl Connection {
         self.answer().await
     }
 
+    /// Sends a request as it is.
+    pub(crate) async fn send(&mut self, request: &[u8]) -> Answer {
+        self.exchange(request, b"").await;
+        self.answer().await
+    }
+
     async fn exchange(&mut self, head: &[u8], body: &[u8]) {
         self.stream.write_all(head).await.expect("sent");
         self.stream.write_all(body).await.expect("sent");
@@ -118,9 +124,33 @@ impl Load {
     }
 }
 
-pub(crate) struct Reads {
+/// How fast, and how slow at worst.
+pub(crate) struct Timing {
     pub(crate) rate: f64,
-    pub p99_ms: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+}
+
+impl Timing {
+    pub(crate) fn of(mut times: Vec<Duration>, took: Duration) -> Self {
+        times.sort_unstable();
+        let at = |hundredth: usize| {
+            times.get(times.len() * hundredth / 100).copied().unwrap_or_default().as_secs_f64()
+                * 1e3
+        };
+        Self { rate: times.len() as f64 / took.as_secs_f64(), p50_ms: at(50), p99_ms: at(99) }
+    }
+
+    /// This as the limit of `ours`.
+    pub(crate) fn beside(&self, name: &str, ours: &Self, goal: &str) -> String {
+        format!("{name} {self}, ratio {:.2} (at least {goal})", ours.rate / self.rate)
+    }
+}
+
+impl std::fmt::Display for Timing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.0} /s, p50 {:.2} p99 {:.2} ms", self.rate, self.p50_ms, self.p99_ms)
+    }
 }
 
 /// Reads a path for so many seconds over so many connections.
@@ -130,19 +160,29 @@ pub(crate) async fn reads(
     token: &str,
     connections: usize,
     seconds: u64,
-) -> Reads {
+) -> Timing {
     let request =
         format!("GET {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\n\r\n");
+    posts(address, request.as_bytes(), connections, seconds).await
+}
+
+/// Sends one request again and again, for so many seconds over so many connections.
+pub(crate) async fn posts(
+    address: SocketAddr,
+    request: &[u8],
+    connections: usize,
+    seconds: u64,
+) -> Timing {
     let began = Instant::now();
     let until = began + Duration::from_secs(seconds);
-    let readers = (0..connections).map(|_| {
-        let request = request.clone();
+    let senders = (0..connections).map(|_| {
+        let request = request.to_vec();
         tokio::spawn(async move {
             let mut connection = Connection::open(address).await;
             let mut times = Vec::with_capacity(100_000);
             while Instant::now() < until {
                 let sent = Instant::now();
-                connection.exchange(request.as_bytes(), b"").await;
+                connection.exchange(&request, b"").await;
                 assert_eq!(connection.read().await, 200);
                 times.push(sent.elapsed());
             }
@@ -150,11 +190,8 @@ pub(crate) async fn reads(
         })
     });
     let mut all = Vec::new();
-    for reader in readers.collect::<Vec<_>>() {
-        all.extend(reader.await.expect("a reader"));
+    for sender in senders.collect::<Vec<_>>() {
+        all.extend(sender.await.expect("a sender"));
     }
-    let took = began.elapsed().as_secs_f64();
-    all.sort_unstable();
-    let p99 = all.get(all.len() * 99 / 100).copied().unwrap_or_default();
-    Reads { rate: all.len() as f64 / took, p99_ms: p99.as_secs_f64() * 1e3 }
+    Timing::of(all, began.elapsed())
 }

@@ -174,7 +174,9 @@ pub(crate) fn constant_server() {
             let body = body.clone();
             async move { ([("content-type", "application/json")], body) }
         };
-        let router = axum::Router::new().route("/", axum::routing::get(answer));
+        let posted = answer.clone();
+        let posted = move |_: axum::body::Bytes| posted();
+        let router = axum::Router::new().route("/", axum::routing::get(answer).post(posted));
         let listener = tokio::net::TcpListener::bind(address).await.expect("a free port");
         axum::serve(listener, router).await.expect("serves");
     });

@@ -37,6 +37,15 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) async fn start(data: &Path, database_url: &str) -> Self {
+        Self::start_with(data, database_url, &[]).await
+    }
+
+    /// With more settings.
+    pub(crate) async fn start_with(
+        data: &Path,
+        database_url: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let address = free_address();
         let products = concat!(env!("CARGO_MANIFEST_DIR"), "/../../products");
         let began = Instant::now();
@@ -47,6 +56,7 @@ impl Serve {
             .env("TENURE_DATA_DIR", data)
             .env("TENURE_ADMIN_TOKEN", ADMIN)
             .env("TENURE_PRODUCTS_DIR", products)
+            .envs(settings.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

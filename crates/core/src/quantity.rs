@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use rust_decimal::Decimal;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 
 use crate::money::parse_decimal;
 
@@ -68,6 +68,12 @@ impl From<u32> for Quantity {
 impl FromStr for Quantity {
     type Err = QuantityError;
     fn from_str(text: &str) -> Result<Self, QuantityError> {
+        // The usual case, a whole number: licenses are read on a hot path.
+        let whole = (1..=WHOLE_DIGITS_MAX as usize).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole && let Ok(value) = text.parse::<u64>() {
+            return Ok(Self(Decimal::from(value)));
+        }
         match parse_decimal(text) {
             Ok(value) => Self::new(value),
             Err(_) if text.len() > 28 && text.bytes().all(|b| b.is_ascii_digit() || b == b'.') => {
@@ -98,8 +104,22 @@ impl Serialize for Quantity {
 
 impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(D::Error::custom)
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// Reads a quantity without keeping its text.
+struct Text;
+
+impl Visitor<'_> for Text {
+    type Value = Quantity;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Quantity, E> {
+        text.parse().map_err(E::custom)
     }
 }
 
@@ -131,6 +151,15 @@ mod tests {
         assert_eq!("-1".parse::<Quantity>(), Err(QuantityError::Negative));
         assert!(matches!("NaN".parse::<Quantity>(), Err(QuantityError::NotANumber(_))));
         assert!(matches!("1e3".parse::<Quantity>(), Err(QuantityError::NotANumber(_))));
+    }
+
+    #[test]
+    fn a_whole_number_is_the_same_quantity_however_it_is_written() {
+        for (text, same) in [("5", "5.0"), ("007", "7"), ("0", "0.000000"), ("0", "-0")] {
+            let [a, b] = [text, same].map(|text| text.parse::<Quantity>().unwrap());
+            assert_eq!((a, a.to_string()), (b, b.to_string().replace("-0", "0")), "{text} {same}");
+        }
+        assert_eq!("999999999999999".parse::<Quantity>().unwrap().to_string(), "999999999999999");
     }
 
     proptest! {

@@ -45,7 +45,7 @@ pub mod digest;
 pub mod enforcement;
 pub mod file;
 pub mod instance;
-mod json;
+pub mod json;
 pub mod key_string;
 pub mod keys;
 pub mod ledger;

@@ -14,7 +14,6 @@ use tenure_catalog::Entitlements;
 use tenure_core::{
     ApiKeyId, CatalogVersionId, Clock, ProductId, RequestId, SubscriptionId, TenantId,
 };
-use tenure_license::MemorySigner;
 use tenure_tenancy::Db;
 
 use crate::{
@@ -24,7 +23,10 @@ use crate::{
     http::Problem,
     identity::{Principal, StaffMember},
     licensing::service::Service,
-    products::Catalog,
+    products::{
+        Catalog,
+        signing::{Opened, pkcs11},
+    },
     subscriptions::entitlements::Situation,
     vault::{Key, Vault},
 };
@@ -53,6 +55,7 @@ struct Inner {
     config: Config,
     db: Db,
     vault: Vault,
+    signing_module: Option<Arc<pkcs11::Module>>,
     clock: Arc<dyn Clock>,
     clock_offset_ms: AtomicI64,
     started: Instant,
@@ -61,7 +64,7 @@ struct Inner {
     entitlements: Guarded<(TenantId, SubscriptionId), Arc<Resolved>>,
     situations: Guarded<(TenantId, SubscriptionId), Arc<Situation>>,
     tenant_keys: Guarded<TenantId, Key>,
-    signers: Guarded<ProductId, Arc<MemorySigner>>,
+    signers: Guarded<ProductId, Opened>,
     staff: Guarded<[u8; 32], StaffMember>,
     licensing: Service,
     newest: Guarded<String, Arc<Catalog>>,
@@ -85,8 +88,15 @@ pub struct Resolved {
 }
 
 impl App {
-    /// The state of a server on an opened database.
-    pub fn new(config: Config, db: Db, vault: Vault, clock: Arc<dyn Clock>) -> Self {
+    /// The state of a server on an opened database; with a security module, new signing
+    /// keys are made in it.
+    pub fn new(
+        config: Config,
+        db: Db,
+        vault: Vault,
+        signing_module: Option<pkcs11::Module>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let freshness = Freshness::default();
         Self(Arc::new(Inner {
             principals: Guarded::new(PRINCIPALS_MAX, freshness.clone()),
@@ -105,6 +115,7 @@ impl App {
             config,
             db,
             vault,
+            signing_module: signing_module.map(Arc::new),
             clock,
             freshness,
         }))
@@ -123,6 +134,11 @@ impl App {
     /// The way to secrets.
     pub fn vault(&self) -> &Vault {
         &self.0.vault
+    }
+
+    /// The security module of signing keys, where the operator has one.
+    pub(crate) fn signing_module(&self) -> Option<&Arc<pkcs11::Module>> {
+        self.0.signing_module.as_ref()
     }
 
     /// Counters for Prometheus.
@@ -183,7 +199,7 @@ impl App {
         &self.0.tenant_keys
     }
 
-    pub(crate) fn signers(&self) -> &Guarded<ProductId, Arc<MemorySigner>> {
+    pub(crate) fn signers(&self) -> &Guarded<ProductId, Opened> {
         &self.0.signers
     }
 

@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use crate::products::signing::pkcs11;
+
 /// Settings of a control plane. The environment variable of each is its name
 /// in capitals behind `TENURE_`.
 #[derive(Debug, Clone)]
@@ -16,6 +18,8 @@ pub struct Config {
     pub test_clock: bool,
     /// Where people reach this server, for links in environments and licenses.
     pub public_url: String,
+    /// The security module in which new signing keys are made; in the database when absent.
+    pub pkcs11: Option<pkcs11::Settings>,
 }
 
 impl Default for Config {
@@ -26,6 +30,7 @@ impl Default for Config {
             products_dir: None,
             test_clock: false,
             public_url: "http://127.0.0.1:8765".to_owned(),
+            pkcs11: None,
         }
     }
 }

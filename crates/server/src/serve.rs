@@ -10,8 +10,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
 use crate::{
-    App, Config, call::Call, http::Problem, idempotency, identity, installation, licensing,
-    offboarding, products, router, trail, vault::Vault,
+    App, Config,
+    call::Call,
+    http::Problem,
+    idempotency, identity, installation, licensing, offboarding,
+    products::{self, signing::pkcs11},
+    router, trail,
+    vault::Vault,
 };
 
 /// The schema of this version.
@@ -41,6 +46,9 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// The security module of signing keys.
+    #[error(transparent)]
+    SigningModule(#[from] pkcs11::Error),
     /// A product file, or the first credential.
     #[error("{}", describe(.0))]
     Problem(Problem),
@@ -103,8 +111,9 @@ impl Server {
         let listener =
             TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
         let address = listener.local_addr().unwrap_or(address);
+        let module = signing_module(config.pkcs11.clone()).await?;
         let db = Db::open(database, &MIGRATOR).await?;
-        let app = App::new(config, db, vault, clock);
+        let app = App::new(config, db, vault, module, clock);
         installation::check(&app).await?;
         let first_token = identity::ensure_first_credential(&app).await?;
         let loaded = match &app.config().products_dir {
@@ -158,6 +167,15 @@ impl Server {
         }
         self.app.db().close().await;
     }
+}
+
+/// Logs in to the security module, if there is to be one.
+async fn signing_module(
+    settings: Option<pkcs11::Settings>,
+) -> Result<Option<pkcs11::Module>, Error> {
+    let Some(settings) = settings else { return Ok(None) };
+    let opened = tokio::task::spawn_blocking(move || pkcs11::Module::open(settings)).await;
+    Ok(Some(opened.map_err(Problem::internal)??))
 }
 
 /// Clean-ups that any process may do: each deletes by age, so two at once do no harm.

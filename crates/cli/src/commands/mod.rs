@@ -12,6 +12,7 @@ mod key;
 mod license;
 mod product;
 mod serve;
+mod signing_key;
 mod subscription;
 mod tenant;
 mod usage;

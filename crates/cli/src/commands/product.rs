@@ -7,6 +7,7 @@ use reqwest::{Method, header};
 use serde_json::{Value, json};
 use tenure_catalog::{Diagnostic, ProductFile, Severity};
 
+use super::signing_key::SigningKey;
 use crate::{
     client,
     common::Common,
@@ -89,6 +90,8 @@ Every file is checked first; nothing is loaded when one has a mistake.")]
         #[command(flatten)]
         common: Common,
     },
+    /// The keys that sign a product's licenses
+    Key(SigningKey),
 }
 
 impl Product {
@@ -114,6 +117,7 @@ impl Product {
                 output::list(common.json, &versions, &VERSIONS, "no versions");
                 Ok(())
             }
+            ProductCommand::Key(command) => command.run().await,
         }
     }
 }

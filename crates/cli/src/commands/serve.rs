@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use clap::{Args, ValueEnum};
-use tenure_server::{Config, Server, vault::Vault};
+use tenure_server::{Config, Server, products::signing::pkcs11, vault::Vault};
 use tenure_tenancy::{
     DbSettings, POOL_CONNECTIONS_MAX,
     local::{Cluster, Durability},
@@ -74,6 +74,33 @@ pub(crate) struct Serve {
     /// Allow `tenure clock --to`; marks the database as a test database for ever
     #[arg(long, env = "TENURE_TEST_CLOCK", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     test_clock: bool,
+    /// The PKCS#11 module in which new signing keys are made; the private keys never leave it
+    #[arg(
+        long,
+        env = "TENURE_PKCS11_MODULE",
+        hide_env_values = true,
+        value_name = "FILE",
+        requires_all = ["pkcs11_token", "pkcs11_pin_file"]
+    )]
+    pkcs11_module: Option<PathBuf>,
+    /// The label of the token in the PKCS#11 module
+    #[arg(
+        long,
+        env = "TENURE_PKCS11_TOKEN",
+        hide_env_values = true,
+        value_name = "LABEL",
+        requires = "pkcs11_module"
+    )]
+    pkcs11_token: Option<String>,
+    /// The file with the PIN of the token; only its owner may read it
+    #[arg(
+        long,
+        env = "TENURE_PKCS11_PIN_FILE",
+        hide_env_values = true,
+        value_name = "FILE",
+        requires = "pkcs11_module"
+    )]
+    pkcs11_pin_file: Option<PathBuf>,
     /// How log lines look
     #[arg(
         long,
@@ -139,6 +166,7 @@ impl Serve {
             products_dir: self.products_dir.clone(),
             test_clock: self.test_clock,
             public_url,
+            pkcs11: self.pkcs11(),
         };
         let clock = Arc::new(tenure_core::SystemClock);
         let started = tokio::select! {
@@ -166,6 +194,15 @@ impl Serve {
         started.server.stop().await;
         output::note("stopped");
         Ok(())
+    }
+
+    /// The security module, where all of it is said; the command line takes all or none.
+    fn pkcs11(&self) -> Option<pkcs11::Settings> {
+        Some(pkcs11::Settings {
+            module: self.pkcs11_module.clone()?,
+            token: self.pkcs11_token.clone()?,
+            pin_file: self.pkcs11_pin_file.clone()?,
+        })
     }
 
     fn start_log(&self) -> Result {

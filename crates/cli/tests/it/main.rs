@@ -8,5 +8,6 @@ mod demo;
 mod help;
 mod license;
 mod serve;
+mod signing_key;
 mod support;
 mod verify;

@@ -61,6 +61,16 @@ pub(crate) struct Serve {
 impl Serve {
     /// Starts it and waits until it is ready.
     pub(crate) fn start(database_url: &str, key: &Path, port: u16) -> Self {
+        Self::start_with(database_url, key, port, &[])
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn start_with(
+        database_url: &str,
+        key: &Path,
+        port: u16,
+        environment: &[(&str, &Path)],
+    ) -> Self {
         let child = tenure(&["serve", "--log", "warn"])
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .arg("--master-key-file")
@@ -69,6 +79,7 @@ impl Serve {
             .arg(repository("products"))
             .env("TENURE_DATABASE_URL", database_url)
             .env("TENURE_ADMIN_TOKEN", TOKEN)
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

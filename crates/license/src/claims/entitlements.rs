@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fmt};
 
 use rust_decimal::prelude::ToPrimitive;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, IgnoredAny, MapAccess, Visitor},
+};
 use tenure_core::Quantity;
 
 use super::Limit;
@@ -73,7 +76,7 @@ impl<'de> Deserialize<'de> for Cap {
 ///
 /// Built by [`Entitlements::derive`] and never by hand, so that it cannot say
 /// anything else than `limits` does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entitlements {
     /// The plan's id.
     pub tier: String,
@@ -82,11 +85,10 @@ pub struct Entitlements {
     /// First response of support, in hours; `null` without support.
     pub support_sla_hours: Option<u32>,
     /// What the vendor adds for its own product. No secrets.
-    #[serde(default)]
     pub custom_fields: BTreeMap<String, serde_json::Value>,
     /// `max_<limit>[_per_<calendar>]`. Unknown members of newer licenses without
     /// that prefix are dropped on reading.
-    #[serde(flatten, deserialize_with = "only_max")]
+    #[serde(flatten)]
     pub max: BTreeMap<String, Cap>,
 }
 
@@ -108,22 +110,112 @@ impl Entitlements {
     }
 }
 
+/// What the members for limits begin with.
+pub(super) const MAX_PREFIX: &str = "max_";
+
 /// The name under which a limit appears in `entitlements`.
 pub(crate) fn max_name(id: &str, limit: &Limit) -> String {
-    match limit.per {
-        Some(per) => format!("max_{id}_per_{}", per.word()),
-        None => format!("max_{id}"),
+    let mut name = String::new();
+    write_max_name(&mut name, id, limit);
+    name
+}
+
+pub(super) fn write_max_name(name: &mut String, id: &str, limit: &Limit) {
+    name.push_str(MAX_PREFIX);
+    name.push_str(id);
+    if let Some(per) = limit.per {
+        name.push_str("_per_");
+        name.push_str(per.word());
     }
 }
 
-pub(super) fn max_members(limits: &BTreeMap<String, Limit>) -> BTreeMap<String, Cap> {
+fn max_members(limits: &BTreeMap<String, Limit>) -> BTreeMap<String, Cap> {
     limits.iter().map(|(id, l)| (max_name(id, l), Cap::of_quantity(l.max))).collect()
 }
 
-fn only_max<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Cap>, D::Error> {
-    let all = BTreeMap::<String, serde_json::Value>::deserialize(deserializer)?;
-    all.into_iter()
-        .filter(|(name, _)| name.starts_with("max_"))
-        .map(|(name, value)| Ok((name, Cap::deserialize(value).map_err(D::Error::custom)?)))
-        .collect()
+/// By hand, because `flatten` keeps every member twice on the way: this is most
+/// of reading a license.
+impl<'de> Deserialize<'de> for Entitlements {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+enum Member {
+    Tier,
+    Features,
+    Support,
+    Custom,
+    Max(String),
+    Unknown,
+}
+
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_identifier(MemberName)
+    }
+}
+
+struct MemberName;
+
+impl Visitor<'_> for MemberName {
+    type Value = Member;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Member, E> {
+        Ok(match name {
+            "tier" => Member::Tier,
+            "features" => Member::Features,
+            "support_sla_hours" => Member::Support,
+            "custom_fields" => Member::Custom,
+            max if max.starts_with(MAX_PREFIX) => Member::Max(max.to_owned()),
+            _ => Member::Unknown,
+        })
+    }
+}
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Entitlements;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("struct Entitlements")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entitlements, A::Error> {
+        let (mut tier, mut features, mut support, mut custom) = (None, None, None, None);
+        let mut max = BTreeMap::new();
+        while let Some(member) = map.next_key()? {
+            match member {
+                Member::Tier => once(&mut tier, "tier", map.next_value()?)?,
+                Member::Features => once(&mut features, "features", map.next_value()?)?,
+                Member::Support => once(&mut support, "support_sla_hours", map.next_value()?)?,
+                Member::Custom => once(&mut custom, "custom_fields", map.next_value()?)?,
+                Member::Max(name) => drop(max.insert(name, map.next_value()?)),
+                Member::Unknown => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(Entitlements {
+            tier: tier.ok_or_else(|| A::Error::missing_field("tier"))?,
+            features: features.ok_or_else(|| A::Error::missing_field("features"))?,
+            support_sla_hours: support.flatten(),
+            custom_fields: custom.unwrap_or_default(),
+            max,
+        })
+    }
+}
+
+fn once<T, E: serde::de::Error>(
+    place: &mut Option<T>,
+    name: &'static str,
+    value: T,
+) -> Result<(), E> {
+    match place.replace(value) {
+        Some(_) => Err(E::duplicate_field(name)),
+        None => Ok(()),
+    }
 }

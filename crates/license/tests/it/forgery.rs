@@ -1,7 +1,10 @@
 //! Every way to make a verifier believe what was not signed for it.
 
 use aws_lc_rs::hmac;
-use proptest::prelude::*;
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use serde_json::json;
 use tenure_license::{
     LicenseClaims, Signer, TrustSet,
@@ -33,16 +36,29 @@ fn an_unsigned_token_is_refused_however_it_spells_none() {
 #[test]
 fn the_public_key_is_never_taken_for_a_shared_secret() {
     let public = TRUSTED.public_key();
-    for secret in [public.to_pem().unwrap(), public.to_pem().unwrap().trim().into(), public.jwk().n]
-    {
-        for alg in ["HS256", "RS256"] {
+    let pem = public.to_pem().unwrap();
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let secrets = [
+        pem.clone().into_bytes(),
+        pem.trim().as_bytes().to_vec(),
+        pem.replace('\n', "\r\n").into_bytes(),
+        body.as_bytes().to_vec(),
+        STANDARD.decode(&body).unwrap(),
+        public.jwk().n.into_bytes(),
+        URL_SAFE_NO_PAD.decode(public.jwk().n).unwrap(),
+        jwks(&[public]).into_bytes(),
+        public.kid().as_bytes().to_vec(),
+        Vec::new(),
+    ];
+    for secret in secrets {
+        for alg in ["HS256", "hs256", "RS256"] {
             let mut header = header();
             header["alg"] = json!(alg);
             let message = format!("{}.{}", b64(header.to_string()), b64(payload()));
-            let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+            let key = hmac::Key::new(hmac::HMAC_SHA256, &secret);
             let tag = b64(hmac::sign(&key, message.as_bytes()));
             let code =
-                if alg == "HS256" { "token_algorithm_refused" } else { "token_bad_signature" };
+                if alg == "RS256" { "token_bad_signature" } else { "token_algorithm_refused" };
             assert_eq!(refusal(&format!("{message}.{tag}")), code);
         }
     }
@@ -50,7 +66,22 @@ fn the_public_key_is_never_taken_for_a_shared_secret() {
 
 #[test]
 fn other_algorithms_are_refused_even_with_a_genuine_signature() {
-    for alg in ["RS384", "RS512", "PS256", "ES256", "EdDSA", "rs256", "RS256 "] {
+    for alg in [
+        "RS384",
+        "RS512",
+        "PS256",
+        "ES256",
+        "EdDSA",
+        "HS256",
+        "rs256",
+        "RS256 ",
+        "RS256\0",
+        "RSA",
+        "\u{ff32}S256",
+        "R\u{405}256",
+        "RS256\u{200b}",
+        "",
+    ] {
         assert_eq!(refusal(&signed_with_header("alg", json!(alg))), "token_algorithm_refused");
     }
 }
@@ -73,6 +104,10 @@ fn a_header_may_say_alg_typ_and_kid_and_nothing_else() {
         ("url", json!("/")),
         ("nonce", json!("1")),
         ("Alg", json!("RS256")),
+        ("\u{430}lg", json!("none")),
+        ("kid ", json!("x")),
+        ("kid\u{0}", json!("x")),
+        ("__proto__", json!({})),
         ("", json!("")),
     ] {
         assert_eq!(refusal(&signed_with_header(name, value)), "token_header_field_refused");
@@ -100,7 +135,17 @@ fn a_kid_must_match_exactly() {
         kid[1..].to_owned(),
         String::new(),
         "../../etc/passwd".into(),
+        "../../../../dev/null".into(),
+        "/dev/null".into(),
+        "file:///proc/self/environ".into(),
         "' OR 1=1 --".into(),
+        "x' UNION SELECT 'AAAA".into(),
+        "$(id)".into(),
+        "*".into(),
+        kid.replace('e', "\u{435}"),
+        format!("\u{feff}{kid}"),
+        format!("{kid}\n"),
+        format!("{kid},{kid}"),
     ] {
         assert_eq!(
             refusal(&signed_with_header("kid", json!(wrong))),
@@ -125,7 +170,21 @@ fn a_foreign_key_that_names_the_trusted_one_is_found_out() {
 
 #[test]
 fn a_token_of_another_kind_is_not_a_license() {
-    for typ in ["tenure-lease+jwt", "tenure-receipt+jwt", "JWT", "tenure-license+JWT", ""] {
+    for typ in [
+        "tenure-lease+jwt",
+        "tenure-receipt+jwt",
+        "tenure-revocations+jwt",
+        "tenure-request+jwt",
+        "JWT",
+        "jwt",
+        "at+jwt",
+        "tenure-license+JWT",
+        "tenure-license",
+        "application/tenure-license+jwt",
+        "tenure\u{2010}license+jwt",
+        "tenure-license+jwt ",
+        "",
+    ] {
         assert_eq!(refusal(&signed_with_header("typ", json!(typ))), "token_wrong_type", "{typ}");
     }
     for aud in [json!("urn:tenure:lease"), json!(""), json!("urn:tenure:license ")] {
@@ -155,12 +214,68 @@ fn a_json_key_given_twice_is_refused_though_the_signature_is_genuine() {
     let doubled = |json: &str, member: &str| json.replacen('{', &format!("{{{member},"), 1);
     let twice = signed(&doubled(&header, r#""alg":"RS256""#), &payload, &TRUSTED);
     assert_eq!(refusal(&twice), "token_header_malformed");
+    for member in [r#""kid":"x""#, r#""\u006bid":"x""#, r#""typ":"JWT""#, r#""\u0061lg":"none""#] {
+        let code = refusal(&signed(&doubled(&header, member), &payload, &TRUSTED));
+        assert_eq!(code, "token_header_malformed", "{member}");
+    }
     let twice = signed(&header, &doubled(&payload, r#""seats":999999"#), &TRUSTED);
     assert_eq!(refusal(&twice), "token_claims_invalid");
     let nested = payload.replacen(r#""customer":{"#, r#""customer":{"name":"Evil","#, 1);
     assert_eq!(refusal(&signed(&header, &nested, &TRUSTED)), "token_claims_invalid");
     let escaped = doubled(&payload, r#""\u0073eats":999999"#);
     assert_eq!(refusal(&signed(&header, &escaped, &TRUSTED)), "token_claims_invalid");
+}
+
+#[test]
+fn a_claim_that_nobody_reads_must_have_one_meaning_too() {
+    let payload = payload();
+    let with = |member: &str| {
+        let payload = payload.replacen('{', &format!("{{{member},"), 1);
+        verify(&signed(&header().to_string(), &payload, &TRUSTED))
+    };
+    assert!(with(r#""newer":{"a":1,"b":[{"a":2}]}"#).is_ok(), "readers ignore newer claims");
+    for member in [
+        r#""newer":{"a":1,"a":1}"#,
+        r#""newer":[{"a":1,"\u0061":2}]"#,
+        r#""newer":1,"newer":1"#,
+        r#""newer":[[[[[[[[1]]]]]]]]"#,
+        r#""newer":1e999"#,
+        r#""newer":{"$serde_json::private::RawValue":"{}"}"#,
+    ] {
+        assert_eq!(with(member).unwrap_err().code(), "token_claims_invalid", "{member}");
+    }
+}
+
+#[test]
+fn a_header_is_as_good_in_another_spelling_when_it_is_signed_so() {
+    let kid = TRUSTED.public_key().kid();
+    let own = format!(r#"{{"alg":"RS256","typ":"tenure-license+jwt","kid":"{kid}"}}"#);
+    for header in [
+        own.clone(),
+        format!(r#"{{"kid":"{kid}","typ":"tenure-license+jwt","alg":"RS256"}}"#),
+        own.replace(':', " : "),
+        own.replace("alg", "\\u0061lg"),
+        own.replace(kid, &format!("\\u{:04x}{}", u32::from(kid.as_bytes()[0]), &kid[1..])),
+    ] {
+        assert!(verify(&signed(&header, &payload(), &TRUSTED)).is_ok(), "{header}");
+        let genuine = issue(&claims());
+        let (_, rest) = genuine.split_once('.').unwrap();
+        if header != own {
+            assert_eq!(refusal(&format!("{}.{rest}", b64(&header))), "token_bad_signature");
+        }
+    }
+    for (header, code) in [
+        (own.replace("RS256", "none"), "token_algorithm_refused"),
+        (own.replace("license", "lease"), "token_wrong_type"),
+        (own.replace(kid, FOREIGN.public_key().kid()), "token_unknown_key"),
+        (own.replace(kid, &format!(r#"{kid}","kid":"{kid}"#)), "token_header_malformed"),
+        (own.replace(kid, &format!(r#"{kid}","jku":"x"#)), "token_header_field_refused"),
+        (own.replace(kid, ""), "token_unknown_key"),
+        (own.replace('}', ""), "token_header_malformed"),
+        (format!("{own}x"), "token_header_malformed"),
+    ] {
+        assert_eq!(refusal(&signed(&header, &payload(), &TRUSTED)), code, "{header}");
+    }
 }
 
 #[test]
@@ -230,6 +345,9 @@ fn oversized_tokens_and_headers_are_refused_before_they_are_read() {
     assert_eq!(refusal(&"A".repeat(TOKEN_LEN_MAX + 1)), "token_too_large");
     let long = signed_with_header("kid", json!("k".repeat(HEADER_LEN_MAX)));
     assert_eq!(refusal(&long), "token_header_malformed");
+    let deep = "[".repeat(500);
+    let header = header().to_string().replacen('{', &format!(r#"{{"x":{deep}"#), 1);
+    assert_eq!(refusal(&signed(&header, &payload(), &TRUSTED)), "token_header_malformed");
 }
 
 #[test]
@@ -252,95 +370,4 @@ fn every_other_character_anywhere_in_header_and_signature_is_refused() {
             }
         }
     }
-}
-
-/// One way to change a token.
-#[derive(Debug, Clone)]
-enum Mutation {
-    Flip(prop::sample::Index, u8),
-    Replace(prop::sample::Index, char),
-    Insert(prop::sample::Index, char),
-    Delete(prop::sample::Index, usize),
-    Swap(prop::sample::Index, prop::sample::Index),
-    Truncate(prop::sample::Index),
-    Copy(prop::sample::Index, prop::sample::Index, usize),
-    Splice(prop::sample::Index),
-}
-
-fn mutation() -> impl Strategy<Value = Mutation> {
-    use prop::sample::Index;
-    let base64 = prop::sample::select(
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
-            .chars()
-            .collect::<Vec<_>>(),
-    );
-    prop_oneof![
-        (any::<Index>(), 0u8..7).prop_map(|(at, bit)| Mutation::Flip(at, bit)),
-        (any::<Index>(), base64.clone()).prop_map(|(at, c)| Mutation::Replace(at, c)),
-        (any::<Index>(), any::<char>()).prop_map(|(at, c)| Mutation::Replace(at, c)),
-        (any::<Index>(), base64).prop_map(|(at, c)| Mutation::Insert(at, c)),
-        (any::<Index>(), 1usize..9).prop_map(|(at, len)| Mutation::Delete(at, len)),
-        (any::<Index>(), any::<Index>()).prop_map(|(a, b)| Mutation::Swap(a, b)),
-        any::<Index>().prop_map(Mutation::Truncate),
-        (any::<Index>(), any::<Index>(), 1usize..64).prop_map(|(a, b, n)| Mutation::Copy(a, b, n)),
-        any::<Index>().prop_map(Mutation::Splice),
-    ]
-}
-
-fn apply(token: Vec<u8>, other: &[u8], mutation: &Mutation) -> Vec<u8> {
-    let mut bytes = token;
-    let len = bytes.len();
-    if len == 0 {
-        return b"x".to_vec();
-    }
-    let spelled = |c: &char| c.to_string().into_bytes();
-    match mutation {
-        Mutation::Flip(at, bit) => bytes[at.index(len)] ^= 1 << bit,
-        Mutation::Replace(at, c) => {
-            let at = at.index(len);
-            bytes.splice(at..=at, spelled(c));
-        }
-        Mutation::Insert(at, c) => {
-            let at = at.index(len + 1);
-            bytes.splice(at..at, spelled(c));
-        }
-        Mutation::Delete(at, count) => {
-            let at = at.index(len);
-            bytes.drain(at..(at + count).min(len));
-        }
-        Mutation::Swap(a, b) => bytes.swap(a.index(len), b.index(len)),
-        Mutation::Truncate(at) => bytes.truncate(at.index(len)),
-        Mutation::Copy(from, to, count) => {
-            let (from, to) = (from.index(len), to.index(len));
-            let count = (*count).min(len - from.max(to));
-            bytes.copy_within(from..from + count, to);
-        }
-        Mutation::Splice(at) => {
-            let at = at.index(len);
-            bytes.truncate(at);
-            bytes.extend(other.iter().skip(at));
-        }
-    }
-    bytes
-}
-
-/// Twenty thousand changed tokens a run; a few seconds without optimisation.
-const MUTATIONS: u32 = 20_000;
-
-#[test]
-fn no_token_that_differs_from_an_issued_one_is_ever_accepted() {
-    let mut renewed = claims();
-    renewed.revision += 1;
-    renewed.seats = tenure_license::claims::Cap::UNLIMITED;
-    let issued = [issue(&claims()), issue(&renewed)];
-    let trust = trust();
-    let config = ProptestConfig { cases: MUTATIONS, ..ProptestConfig::default() };
-    proptest!(config, |(mutations in prop::collection::vec(mutation(), 1..4))| {
-        let [license, other] = issued.each_ref().map(String::as_bytes);
-        let changed = mutations.iter().fold(license.to_vec(), |t, m| apply(t, other, m));
-        let changed = String::from_utf8_lossy(&changed).into_owned();
-        // A splice at the very start is the other license, whole and genuine.
-        prop_assume!(!issued.contains(&changed));
-        prop_assert!(token::verify::<LicenseClaims>(&changed, &trust).is_err());
-    });
 }

@@ -77,10 +77,7 @@ pub fn strict<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 }
 
 fn refuse_duplicates(bytes: &[u8]) -> Result<(), Problem> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let seed = once::Value { depth: 0 };
-    serde::de::DeserializeSeed::deserialize(seed, &mut reader)
-        .and_then(|()| reader.end())
+    tenure_license::json::check_to_depth(bytes, DEPTH_MAX)
         .map_err(|error| Problem::bad_request(format!("The body is not valid JSON: {error}.")))
 }
 
@@ -107,78 +104,6 @@ fn sentence(error: &serde_json::Error) -> String {
     let mut chars = text.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", chars.as_str())
-}
-
-/// A walk over JSON that remembers the names of each object's fields.
-mod once {
-    use std::{collections::HashSet, fmt};
-
-    use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-
-    #[derive(Clone, Copy)]
-    pub(super) struct Value {
-        pub(super) depth: usize,
-    }
-
-    impl Value {
-        fn deeper<E: Error>(self) -> Result<Self, E> {
-            if self.depth >= super::DEPTH_MAX {
-                let limit = super::DEPTH_MAX;
-                return Err(E::custom(format!("values are nested more than {limit} deep")));
-            }
-            Ok(Self { depth: self.depth + 1 })
-        }
-    }
-
-    impl<'de> DeserializeSeed<'de> for Value {
-        type Value = ();
-        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-            deserializer.deserialize_any(self)
-        }
-    }
-
-    impl<'de> Visitor<'de> for Value {
-        type Value = ();
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a JSON value")
-        }
-        fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-            Ok(())
-        }
-        fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-            Ok(())
-        }
-        fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-            Ok(())
-        }
-        fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-            Ok(())
-        }
-        fn visit_str<E>(self, _: &str) -> Result<(), E> {
-            Ok(())
-        }
-        fn visit_unit<E>(self) -> Result<(), E> {
-            Ok(())
-        }
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-            let inner = self.deeper()?;
-            while seq.next_element_seed(inner)?.is_some() {}
-            Ok(())
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-            let inner = self.deeper()?;
-            let mut seen = HashSet::new();
-            while let Some(key) = map.next_key::<String>()? {
-                if seen.contains(&key) {
-                    return Err(A::Error::custom(format!("the field `{key}` is given twice")));
-                }
-                map.next_value_seed(inner)?;
-                seen.insert(key);
-            }
-            Ok(())
-        }
-    }
 }
 
 #[cfg(test)]
@@ -218,7 +143,11 @@ mod tests {
     #[test]
     fn trailing_text_and_deep_nesting_are_refused() {
         assert_eq!(strict::<Plan>(br#"{"name": "a"} x"#).unwrap_err().status, 400);
-        let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
-        assert_eq!(strict::<serde_json::Value>(deep.as_bytes()).unwrap_err().status, 400);
+        let nested = |levels| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let deepest = nested(DEPTH_MAX);
+        assert!(strict::<serde_json::Value>(deepest.as_bytes()).is_ok());
+        let problem = strict::<serde_json::Value>(nested(DEPTH_MAX + 1).as_bytes()).unwrap_err();
+        assert_eq!(problem.status, 400);
+        assert!(problem.detail.contains("nested more than 32 deep at line 1"), "{problem:?}");
     }
 }

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use tenure_catalog::Model;
 use tenure_core::{DeploymentId, LicenseId, SubscriptionId, SubscriptionStatus, TenantId};
-use tenure_license::{LicenseKey, MemorySigner, Signer, key_string, token};
+use tenure_license::{LicenseKey, Signer, key_string, token};
 use tenure_tenancy::TenantTx;
 
 use super::{
@@ -215,7 +215,7 @@ pub(super) async fn sign(
 ) -> Result<String, Problem> {
     let mut claims = grant.claims(issue)?;
     claims.receipt = reports::db::newest(tx, issue.license).await?.map(|id| id.to_string());
-    let signer = signing::signer(app, grant.catalog.product_id).await?;
+    let signer = signing::signer_for(app, tx, grant.catalog.product_id).await?;
     let written = serde_json::to_value(&claims).map_err(Problem::internal)?;
     let kid = signer.public_key().kid().to_owned();
     let token = sign_aside(claims, signer).await?;
@@ -233,11 +233,11 @@ pub(super) async fn sign(
 /// An RSA signature takes milliseconds: not on the runtime's threads.
 pub(super) async fn sign_aside<C: token::Payload + Send + 'static>(
     claims: C,
-    signer: Arc<MemorySigner>,
+    signer: Arc<dyn Signer>,
 ) -> Result<String, Problem> {
     let signed = tokio::task::spawn_blocking(move || token::sign(&claims, &*signer)).await;
     signed.map_err(Problem::internal)?.map_err(|error| match error {
-        token::IssueError::Sign(error) => Problem::internal(error),
+        token::IssueError::Sign(error) => signing::not_signed(error),
         refused => Problem::conflict("license-not-issuable", format!("{refused}.")),
     })
 }

@@ -1,4 +1,4 @@
-//! `/api/v1/admin/products`, `/api/v1/admin/sellers` and the published keys.
+//! `/api/v1/admin/products` and `/api/v1/admin/sellers`.
 
 use axum::{
     body::Body,
@@ -13,7 +13,6 @@ use utoipa::ToSchema;
 use super::{
     Loaded, ProductSummary, VersionSummary,
     sellers::{Seller, SellerInput},
-    signing::SigningKey,
 };
 use crate::{
     App,
@@ -124,69 +123,6 @@ pub async fn source(
     let Path((product, version)) = path.map_err(|_| Problem::not_found("version"))?;
     let source = super::source(&app, &product, version).await?;
     Ok(([(header::CONTENT_TYPE, "application/toml")], source).into_response())
-}
-
-/// A product's public keys
-///
-/// What its licenses verify with: no credential needed, embed it in the product.
-#[utoipa::path(get, path = "/.well-known/tenure/{product}/jwks.json", tag = "Licensing",
-    operation_id = "publicKeys", security(()), params(("product" = String, Path, example = "incidentfox")),
-    responses((status = 200, body = Object), (status = 404, body = Problem)))]
-pub async fn jwks(
-    State(app): State<App>,
-    Path(product): Path<String>,
-) -> Result<Response, Problem> {
-    let catalog = super::latest(&app, &product).await?;
-    let set = super::signing::jwks(&app, &catalog).await?;
-    Ok(([(header::CACHE_CONTROL, "public, max-age=300")], Json(set)).into_response())
-}
-
-/// Every signing key of a product.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct SigningKeys {
-    /// The active one first, then newest first.
-    pub items: Vec<SigningKey>,
-}
-
-/// List the keys that sign a product's licenses
-#[utoipa::path(get, path = "/api/v1/admin/products/{product}/signing-keys", tag = "Licensing",
-    operation_id = "listSigningKeys", params(("product" = String, Path, example = "incidentfox")),
-    responses((status = 200, body = SigningKeys), (status = 404, body = Problem)))]
-pub async fn signing_keys(
-    State(app): State<App>,
-    _staff: Staff,
-    Path(product): Path<String>,
-) -> Result<Json<SigningKeys>, Problem> {
-    let catalog = super::latest(&app, &product).await?;
-    Ok(Json(SigningKeys { items: super::signing::list(&app, &catalog).await? }))
-}
-
-/// No parameters.
-#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RotateSigningKey {}
-
-/// Sign with a new key from now on
-///
-/// The old key stays published, so what it signed keeps verifying. Products that embed
-/// their keys must be released with the new one before they meet a license signed by it.
-#[utoipa::path(post, path = "/api/v1/admin/products/{product}/signing-keys/rotate", tag = "Licensing",
-    operation_id = "rotateSigningKey", params(("product" = String, Path, example = "incidentfox")),
-    request_body(content = RotateSigningKey, example = json!({})),
-    responses((status = 201, body = SigningKey), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub async fn rotate_signing_key(
-    State(app): State<App>,
-    Admin(actor): Admin,
-    Path(product): Path<String>,
-    request: Keyed<RotateSigningKey>,
-) -> Result<Response, Problem> {
-    let catalog = super::latest(&app, &product).await?;
-    let server = app.clone();
-    request
-        .answer(&app, actor, StatusCode::CREATED, async move |call, _| {
-            super::signing::rotate(&server, &call, &catalog).await
-        })
-        .await
 }
 
 /// Every seller.

@@ -79,7 +79,7 @@ async fn load_product(
     let id = ProductId::new(call.now);
     db::insert_product(tx, id, &product, seller, call.now).await?;
     if product.license_key_prefix.is_some() {
-        signing::create(app, tx, call, id).await?;
+        signing::create(app, tx, call, (id, &product.id)).await?;
     }
     insert_version(app, tx, call, id, 1, source, product, Vec::new()).await
 }
@@ -108,7 +108,7 @@ async fn load_version(
     })?;
     refuse_revived_meters(tx, latest.product_id, &product).await?;
     if product.license_key_prefix.is_some() && old.license_key_prefix.is_none() {
-        signing::create(app, tx, call, latest.product_id).await?;
+        signing::create(app, tx, call, (latest.product_id, &product.id)).await?;
     }
     db::update_product(tx, latest.product_id, &product).await?;
     let told = differences.iter().map(|change| format!("{}: {}", change.subject, change.text));

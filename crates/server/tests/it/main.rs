@@ -30,4 +30,6 @@ mod offboarding;
 mod ofrep;
 mod openapi;
 mod portal;
+mod signing;
+mod softhsm;
 mod usage;

@@ -239,7 +239,7 @@ async fn answer(
         receipt: reports::db::newest(&mut tx, id).await?.map(|id| id.to_string()),
         ..claims.clone()
     };
-    let signer = signing::signer(app, product).await?;
+    let signer = signing::signer_for(app, &mut tx, product).await?;
     let until = bound.exp;
     let token = sign_aside(bound, signer).await?;
     db::hold(&mut tx, &license, request, db::Hold { instance, token: &token, until }, call.now)

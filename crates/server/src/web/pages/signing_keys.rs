@@ -23,8 +23,8 @@ pub(super) async fn rows(app: &App, catalog: &Catalog) -> Result<Vec<KeyRow>, Pr
     Ok(keys
         .into_iter()
         .map(|key| KeyRow {
-            tone: words::tone(&key.status),
-            status: words::title(&key.status),
+            tone: words::tone(key.status.word()),
+            status: words::title(key.status.word()),
             made: words::date(key.created_at, &TimeZone::UTC),
             kid: key.kid,
         })
