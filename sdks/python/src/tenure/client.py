@@ -189,14 +189,17 @@ class Tenure:
             elif self._contact is None and getattr(self._source, "follows_contact", False):
                 self._contact = grant.held_since
             self._floor = max(proven)
-            self._judge(int(self._clock()))
+            now = int(self._clock())
+            self._judge(now)
+            self._save(now)
 
     def _judge(self, now: int) -> Verdict:
         signed = self._revocations.of(self.license) if self._revocations else None
         facts = Facts(self._floor, signed or self._taken_back, self._contact)
         self._verdict = evaluate(self.license, now, facts)
         self._floor = max(self._floor, now)
-        self._save(now)
+        if abs(now - self._saved) >= SAVE_SECONDS:
+            self._save(now)
         return self._verdict
 
     def _save(self, now: int) -> None:
