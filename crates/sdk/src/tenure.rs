@@ -241,6 +241,9 @@ impl Core {
         let _one = self.changing();
         let held = self.current.load().held.clone();
         self.current.store(Arc::new(judge(held, now, &self.floor)));
+        if (now.as_second() - self.saved.load(Ordering::Relaxed)).abs() >= SAVE_SECONDS {
+            self.save();
+        }
         self.current.load()
     }
 
