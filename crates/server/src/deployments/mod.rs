@@ -320,7 +320,7 @@ async fn retire_locked(
         Deployment { status: DeploymentStatus::Retired, updated_at: call.now, ..before.clone() };
     db::update(tx, &after).await?;
     db::destroy_secrets(tx, id, call.now).await?;
-    licensing::instances::db::end_all(tx, None, Some(id), call.now).await?;
+    licensing::instances::end_all(app, tx, call, None, Some(id)).await?;
     let change = Change::updated("deployment.retired", id, &before, &after);
     trail::record(app, tx, call, change).await
 }

@@ -211,7 +211,7 @@ async fn revoke_locked(
         License { status: LicenseStatus::Revoked, revoked_at: Some(call.now), ..before.clone() };
     db::update(tx, &after).await?;
     revocation::withdraw_whole(tx, after.id, call.now).await?;
-    instances::db::end_all(tx, Some(after.id), None, call.now).await?;
+    instances::end_all(app, tx, call, Some(after.id), None).await?;
     let change = Change::updated("license.revoked", after.id, &before, &after);
     trail::record(app, tx, call, change).await?;
     Ok(after)

@@ -11,7 +11,7 @@ pub mod model;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use tenure_core::{InstanceId, LicenseId, TenantId};
+use tenure_core::{DeploymentId, InstanceId, LicenseId, TenantId};
 use tenure_license::{LicenseClaims, activation::slots::Policy, claims::Over};
 use tenure_tenancy::TenantTx;
 
@@ -159,6 +159,28 @@ pub async fn restore(
     trail::record(app, &mut tx, call, Change::updated("instance.restored", id, &was, &is)).await?;
     tx.commit().await?;
     Ok(after.view(call.now))
+}
+
+/// Ends what holds a license that was taken back, or what runs in a place that goes out of use:
+/// no further lease. One entry of the trail tells of all.
+pub(crate) async fn end_all(
+    app: &App,
+    tx: &mut TenantTx,
+    call: &Call,
+    license: Option<LicenseId>,
+    deployment: Option<DeploymentId>,
+) -> Result<(), Problem> {
+    let count = db::end_all(tx, license, deployment, call.now).await?;
+    if count == 0 {
+        return Ok(());
+    }
+    let target = match (license, deployment) {
+        (Some(license), _) => license.to_string(),
+        (None, Some(deployment)) => deployment.to_string(),
+        (None, None) => String::new(),
+    };
+    let change = Change::created("instance.released", target, &json!({ "instances": count }));
+    trail::record(app, tx, call, change).await
 }
 
 /// The most that a license reported at once, by month. What was reported a moment ago counts.

@@ -102,7 +102,7 @@ async fn bring_up_to_date(app: &App, product: ProductId) -> Result<Option<List>,
             "the revocation list is full: installations without a connection hear of nothing newer"
         );
         // Better the old list than one that lacks something.
-        return stored.map(|stored| stored.as_signed()).transpose();
+        return stored.map(|stored| stored.into_last_list()).transpose();
     }
     let epoch = stored.as_ref().map_or(0, |stored| stored.epoch) + 1;
     let content = digest(&entries);
@@ -176,7 +176,7 @@ impl db::Stored {
     }
 
     /// The stored token, read for what it says: it was signed here.
-    fn as_signed(self) -> Result<List, Problem> {
+    fn into_last_list(self) -> Result<List, Problem> {
         use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
         let payload = self.token.split('.').nth(1).unwrap_or_default();
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(Problem::internal)?;

@@ -243,11 +243,9 @@ async fn attempt(
         let change = Change::created("instance.activated", instance.id, &told);
         trail::record(app, &mut tx, &call, change).await?;
     }
-    if let Some((held, max)) = overage {
-        let told = json!({ "license_id": license.id, "held": held, "max": max });
-        let change = Change::created("instance.overage", instance.id, &told);
-        trail::record(app, &mut tx, &call, change).await?;
-        warnings.push(warning("instances_overage", slots::overage(held, max)));
+    if let Some(over) = overage {
+        let told = slots::overage(app, &mut tx, &call, standing, instance.id, over).await?;
+        warnings.push(told);
     }
     tx.commit().await?;
     Ok(Some(Done { instance, warnings, token }))

@@ -30,15 +30,13 @@ fn address(peer: &Peer) -> Option<IpAddr> {
     peer.as_ref().map(|Extension(ConnectInfo(peer))| peer.ip())
 }
 
-/// The bytes of a body, which a proof is over, and what they say. None stands for an empty object.
-async fn read<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<(Bytes, T), Problem> {
-    let bytes = read_body(body, BODY_BYTES_MAX).await?;
+/// What a body says; an absent one stands for an empty object.
+fn said<T: DeserializeOwned>(headers: &HeaderMap, bytes: &Bytes) -> Result<T, Problem> {
     if bytes.is_empty() && !headers.contains_key(header::CONTENT_TYPE) {
-        return Ok((bytes, strict(b"{}")?));
+        return strict(b"{}");
     }
     require_json(headers)?;
-    let said = strict(&bytes)?;
-    Ok((bytes, said))
+    strict(bytes)
 }
 
 /// Activate a license
@@ -63,8 +61,9 @@ pub async fn activate(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Activated>, Problem> {
-    let (bytes, said) = read::<Activate>(&headers, body).await?;
+    let bytes = read_body(body, BODY_BYTES_MAX).await?;
     let proven = proof::read(&headers, &bytes, Purpose::Activate)?;
+    let said: Activate = said(&headers, &bytes)?;
     let held = holder::credential(&app, &headers, said.license_key.as_deref()).await?;
     activate::activate(&app, address(&peer), held, proven, said).await.map(Json)
 }
@@ -88,8 +87,10 @@ pub async fn heartbeat(
     body: Body,
 ) -> Result<Json<Beat>, Problem> {
     app.licensing().limits.call_from(address(&peer))?;
-    let (bytes, said) = read::<Heartbeat>(&headers, body).await?;
-    if let Some(proven) = proof::read(&headers, &bytes, Purpose::Heartbeat)? {
+    let bytes = read_body(body, BODY_BYTES_MAX).await?;
+    let proven = proof::read(&headers, &bytes, Purpose::Heartbeat)?;
+    let said: Heartbeat = said(&headers, &bytes)?;
+    if let Some(proven) = proven {
         return heartbeat::proven(&app, &proven, &said).await.map(Json);
     }
     let held = holder::credential(&app, &headers, said.token.as_deref()).await?;
@@ -111,8 +112,10 @@ pub async fn release(
     body: Body,
 ) -> Result<Json<Released>, Problem> {
     app.licensing().limits.call_from(address(&peer))?;
-    let (bytes, said) = read::<Release>(&headers, body).await?;
-    match proof::read(&headers, &bytes, Purpose::Release)? {
+    let bytes = read_body(body, BODY_BYTES_MAX).await?;
+    let proven = proof::read(&headers, &bytes, Purpose::Release)?;
+    let said: Release = said(&headers, &bytes)?;
+    match proven {
         Some(proven) => release::release(&app, &proven, said).await.map(Json),
         None => Err(holder::stranger(&app, &headers).await),
     }
@@ -134,6 +137,7 @@ pub async fn validate(
     body: Body,
 ) -> Result<Json<Validation>, Problem> {
     app.licensing().limits.call_from(address(&peer))?;
-    let (_, said) = read::<Validate>(&headers, body).await?;
+    let bytes = read_body(body, BODY_BYTES_MAX).await?;
+    let said: Validate = said(&headers, &bytes)?;
     validate::validate(&app, &said.token).await.map(Json)
 }

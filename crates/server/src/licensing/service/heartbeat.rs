@@ -243,17 +243,19 @@ async fn renew(
     let (standing, now) = (&heard.standing, heard.now);
     if !instance.holds_slot(now) {
         let slot = slots::find(tx, standing, Some(instance.id), now).await?;
+        let call = Call { now, ..app.call(Actor::Instance(instance.id)) };
         match slot {
             Slot::Granted => {}
             Slot::Overage { held, max } => {
-                outcome.warnings.push(warning("instances_overage", slots::overage(held, max)));
+                let over = (held, max);
+                let told = slots::overage(app, tx, &call, standing, instance.id, over).await?;
+                outcome.warnings.push(told);
             }
             Slot::Full(full) => {
                 outcome.warnings.push(warning("no_free_slot", full.message()));
                 return Ok(());
             }
         }
-        let call = Call { now, ..app.call(Actor::Instance(instance.id)) };
         let told = instances::told(instance, now);
         let change = Change::created("instance.activated", instance.id, &told);
         trail::record(app, tx, &call, change).await?;

@@ -123,9 +123,14 @@ async fn again(
     if standing.may_renew() && !instance.holds_slot(now) {
         match slots::find(tx, standing, Some(id), now).await? {
             Slot::Full(full) => outcome.warnings.push(warning("no_free_slot", full.message())),
-            Slot::Granted | Slot::Overage { .. } => {
+            slot => {
                 instance.held_until = until;
                 let call = Call { now, ..app.call(Actor::Instance(id)) };
+                if let Slot::Overage { held, max } = slot {
+                    let over = (held, max);
+                    let told = slots::overage(app, tx, &call, standing, id, over).await?;
+                    outcome.warnings.push(told);
+                }
                 let told = instances::told(&instance, now);
                 let change = Change::created("instance.activated", id, &told);
                 trail::record(app, tx, &call, change).await?;

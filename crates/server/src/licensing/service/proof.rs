@@ -90,11 +90,10 @@ impl Proven {
 
     pub(crate) fn presented(&self, app: &App, instance: &Instance) -> Presented {
         let before = instance.sequence.recent.last();
-        Presented {
-            seq: self.proof.seq,
-            digest: self.digest,
-            nonce_matches: before.is_some_and(|before| self.follows(app, instance.id, before)),
-        }
+        // The answer to a release hands out no nonce: after it, any will do.
+        let nonce_matches = instance.returned
+            || before.is_some_and(|before| self.follows(app, instance.id, before));
+        Presented { seq: self.proof.seq, digest: self.digest, nonce_matches }
     }
 
     /// What this call is to an instance.

@@ -2,14 +2,19 @@
 
 use axum::http::header;
 use jiff::Timestamp;
+use serde_json::json;
+use tenure_api::licensing::Warning;
 use tenure_core::InstanceId;
 use tenure_license::activation::slots::{Decision, Policy, decide};
 use tenure_tenancy::TenantTx;
 
-use super::standing::Standing;
+use super::{proof::warning, standing::Standing};
 use crate::{
+    App,
+    call::Call,
     http::Problem,
     licensing::instances::{self, db},
+    trail::{self, Change},
 };
 
 /// What became of the wish for a slot.
@@ -83,7 +88,20 @@ impl Full {
     }
 }
 
-/// "6 of 5 instances".
-pub(super) fn overage(held: u64, max: u64) -> String {
-    format!("{held} instances hold a license for {max}. The vendor is told; nothing is blocked.")
+/// Writes into the trail that an instance holds a slot beyond what was bought, and says so.
+pub(super) async fn overage(
+    app: &App,
+    tx: &mut TenantTx,
+    call: &Call,
+    standing: &Standing,
+    instance: InstanceId,
+    (held, max): (u64, u64),
+) -> Result<Warning, Problem> {
+    let told = json!({ "license_id": standing.license.id, "held": held, "max": max });
+    let change = Change::created("instance.overage", instance, &told);
+    trail::record(app, tx, call, change).await?;
+    let message = format!(
+        "{held} instances hold a license for {max}. The vendor is told; nothing is blocked."
+    );
+    Ok(warning("instances_overage", message))
 }

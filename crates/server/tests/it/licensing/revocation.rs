@@ -179,7 +179,7 @@ async fn validation_says_what_a_token_is_worth_and_never_fails_on_a_forged_one()
     for (forged, reason) in [
         ("".to_owned(), "token_malformed"),
         ("a.b.c".to_owned(), "token_malformed"),
-        ("eyJhbGciOiJub25lIn0.eyJwcm9kdWN0IjoiZ2l6bW8ifQ.".to_owned(), "token_header_malformed"),
+        ("eyJhbGciOiJub25lIn0.eyJwcm9kdWN0IjoiZ2l6bW8ifQ.".to_owned(), "token_algorithm_refused"),
         ("eyJhbGciOiJub25lIn0.eyJwcm9kdWN0Ijoibm9uZSJ9.".to_owned(), "token_wrong_issuer"),
         (format!("{head}.{flipped}{}", &signature[1..]), "token_bad_signature"),
         (made["lease"].as_str().unwrap().to_owned(), "token_wrong_type"),
@@ -199,4 +199,36 @@ async fn validation_says_what_a_token_is_worth_and_never_fails_on_a_forged_one()
     test.advance_to("2027-03-31T00:00:00Z");
     let answer = validate(&license.token).await;
     assert_eq!((&answer["valid"], &answer["reason"]), (&json!(false), &json!("expired")));
+}
+
+#[tokio::test]
+async fn a_list_that_is_full_stays_as_it_is_and_online_every_revocation_holds() {
+    let test = TestServer::gizmo().await;
+    let first = test.licensed("acme", "pro").await;
+    let second = test.licensed("globex", "pro").await;
+    test.post(ADMIN, &first.path("/revoke"), json!({})).await.expect(200);
+    assert_eq!(list(&test).await.epoch, 1);
+    let mut admin = test.database.admin().await;
+    sqlx::raw_sql(
+        "INSERT INTO license_withdrawals (product_id, license_id, withdrawn_at, forget_after)
+         SELECT p.id, gen_random_uuid(), '2026-03-01T00:00:00Z', '2027-03-01T00:00:00Z'
+         FROM products p, generate_series(1, 8000) WHERE p.slug = 'gizmo'",
+    )
+    .execute(&mut admin)
+    .await
+    .unwrap();
+    test.post(ADMIN, &second.path("/revoke"), json!({})).await.expect(200);
+    let now = list(&test).await;
+    assert_eq!((now.epoch, now.withdrawn.len()), (1, 1), "better old than without an entry");
+    let body = json!({ "token": second.token });
+    let answer = test.post("", "/api/v1/validate", body).await.expect(200);
+    assert_eq!(answer["reason"], "revoked");
+    // Space again: everything is on the next list.
+    sqlx::raw_sql("DELETE FROM license_withdrawals WHERE forget_after = '2027-03-01T00:00:00Z'")
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    test.app().forget_everything();
+    let now = list(&test).await;
+    assert_eq!((now.epoch, now.withdrawn.len()), (2, 2));
 }
