@@ -13,9 +13,7 @@ use aws_lc_rs::rand;
 use jiff::Timestamp;
 use tenure_core::clock::Clock;
 use tenure_license::{
-    LicenseClaims, RevocationsClaims, TrustSet, Verified,
-    presented::Presented,
-    token,
+    LicenseClaims, RevocationsClaims, TrustSet, Verified, presented::Presented, token,
 };
 use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
@@ -48,6 +46,10 @@ pub(crate) mod meta {
     pub(crate) const CONTACT: &str = "contact";
     /// Where the license service is.
     pub(crate) const SERVER: &str = "server";
+    /// The key set of the last start, so that `status` needs no options.
+    pub(crate) const KEYS: &str = "keys";
+    /// And the product that it was for.
+    pub(crate) const PRODUCT: &str = "product";
 }
 
 /// The second copy of the time floor is renewed when it lags so far, in seconds.
@@ -114,7 +116,13 @@ impl Agent {
             Some(presented) => present(&mut inner, &store, &trust, presented, now).await?,
             None => false,
         };
-        store.set_meta(meta::SERVER, server.unwrap_or_default()).await?;
+        if let Some(server) = server {
+            store.set_meta(meta::SERVER, server).await?;
+        }
+        store.set_meta(meta::KEYS, &settings.keys).await?;
+        store.set_meta(meta::PRODUCT, trust.product()).await?;
+        let note = inner.floor_note.as_deref().unwrap_or_default();
+        store.set_meta(meta::FLOOR_NOTE, note).await?;
         let spool = Spool::start(
             Arc::clone(&store),
             settings.spool_max_bytes,
@@ -365,7 +373,9 @@ pub(crate) async fn take_license(
     let news = match machine::take_license(&mut inner.state, taken, true, now) {
         Ok(news) => news,
         // An environment keeps its first license for years; what was fetched since governs.
-        Err(machine::Refusal::OlderRevision { .. }) if inner.license_key.as_deref() == Some(token) => {
+        Err(machine::Refusal::OlderRevision { .. })
+            if inner.license_key.as_deref() == Some(token) =>
+        {
             return Ok(false);
         }
         Err(refusal) => return Err(Error::refused(refusal.code(), refusal.to_string())),

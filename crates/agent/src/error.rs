@@ -29,8 +29,8 @@ pub enum Error {
     },
     /// Another agent holds the data directory.
     #[error(
-        "{0} is in use by another tenure-agent; stop it, or choose another directory with --data-dir",
-        .0.display()
+        "{path} is in use by another tenure-agent; stop it, or choose another directory with --data-dir",
+        path = .0.display()
     )]
     InUse(PathBuf),
     /// The database refused.

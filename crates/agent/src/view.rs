@@ -99,9 +99,11 @@ impl View {
         match &self.state.trouble {
             Some(trouble) => format!("There is no license yet: {}", trouble.message),
             None if self.has_license_key => "There is no license yet: it is being fetched.".into(),
-            None => "There is no license: set LICENSE_KEY, run `tenure-agent activate`, or install \
+            None => {
+                "There is no license: set LICENSE_KEY, run `tenure-agent activate`, or install \
                      a .lic file."
-                .into(),
+                    .into()
+            }
         }
     }
 
@@ -153,7 +155,11 @@ impl View {
             withheld,
             features: granted.chain(missing.map(|id| (id.clone(), false))).collect(),
             limits: claims.limits.iter().map(|(id, limit)| (id.clone(), limit.max)).collect(),
-            values: claims.values.iter().filter_map(|(id, set)| Some((id.clone(), value(set)?))).collect(),
+            values: claims
+                .values
+                .iter()
+                .filter_map(|(id, set)| Some((id.clone(), value(set)?)))
+                .collect(),
         })
     }
 }

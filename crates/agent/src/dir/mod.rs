@@ -14,6 +14,7 @@ use std::{
     io::Write,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 pub use floor::{Floor, FloorFile};
@@ -28,6 +29,8 @@ const OTHERS: u32 = 0o077;
 const DIR_MODE: u32 = 0o700;
 /// Mode of every file in it.
 const FILE_MODE: u32 = 0o600;
+const LOCK_TRIES_MAX: u32 = 3;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 const LOCK: &str = "lock";
 const DATABASE: &str = "agent.db";
 
@@ -80,8 +83,20 @@ impl DataDir {
     pub fn hold(&self) -> Result<Held> {
         let path = self.file(LOCK);
         let lock = private().create(true).truncate(false).open(&path).map_err(Error::file(path))?;
-        lock.try_lock().map_err(|_| Error::InUse(self.path.clone()))?;
-        Ok(Held { _lock: lock })
+        for _ in 0..LOCK_TRIES_MAX {
+            if lock.try_lock().is_ok() {
+                return Ok(Held { _lock: lock });
+            }
+            // Somebody may only be looking whether it is held, which takes an instant.
+            std::thread::sleep(LOCK_PAUSE);
+        }
+        Err(Error::InUse(self.path.clone()))
+    }
+
+    /// Whether an agent holds the directory.
+    pub fn is_held(&self) -> bool {
+        let lock = File::open(self.file(LOCK));
+        lock.is_ok_and(|lock| lock.try_lock_shared().is_err())
     }
 
     /// Where it is.

@@ -144,9 +144,7 @@ impl Agent {
 
     fn verify<C: Payload>(&self, token: &str) -> std::result::Result<Taken<C>, Failure> {
         match token::verify::<C>(token, &self.trust) {
-            Ok(verified) => {
-                Ok(Taken { token: token.to_owned(), claims: verified.into_claims() })
-            }
+            Ok(verified) => Ok(Taken { token: token.to_owned(), claims: verified.into_claims() }),
             Err(error) => Err(no_answer(format!(
                 "the answer is not the vendor's and is not believed: {error} ({})",
                 error.code()

@@ -50,7 +50,11 @@ impl Agent {
         let call = self.written_down(kind).await?;
         let Some(http) = &self.http else { return Ok(()) };
         let (what, path) = path(call.purpose);
-        let answer = http.call(path, &call.proof, call.body.clone().into_bytes()).await;
+        let answer = tokio::select! {
+            answer = http.call(path, &call.proof, call.body.clone().into_bytes()) => answer,
+            // It is written down: the next start sends it again.
+            () = self.stop.cancelled() => return Ok(()),
+        };
         let outcome = match &answer {
             Ok(answer) => format!("HTTP {}", answer.status),
             Err(why) => why.clone(),
@@ -96,9 +100,7 @@ impl Agent {
                 renew,
                 version: settings.version.clone(),
             }),
-            CallKind::Release => {
-                serde_json::to_string(&Release { reason: inner.release.clone() })
-            }
+            CallKind::Release => serde_json::to_string(&Release { reason: inner.release.clone() }),
         };
         written.map_err(|error| Error::Damaged { what: "a call", why: error.to_string() })
     }

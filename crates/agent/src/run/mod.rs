@@ -15,6 +15,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 pub use calls::Gauges;
+pub(crate) use calls::blotted;
 pub use http::{Answer as HttpAnswer, Http};
 pub use reports::{Forwarding, REPORT_SECONDS, Written};
 
@@ -68,6 +69,10 @@ impl Agent {
         let mut forwarding = self.stepping.lock().await;
         self.look(&mut forwarding).await?;
         let mut next = later(self.now(), LOOK_SECONDS);
+        if self.inner.lock().await.release.is_some() {
+            // The last chance to say what was used.
+            self.forward(&mut forwarding).await?;
+        }
         for _ in 0..CALLS_MAX {
             match self.plan().await {
                 Step::Wait { until } => {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use tenure_api::licensing::ReportReceipt;
+use tenure_core::LicenseId;
 use tenure_license::{
     ReceiptClaims,
     chain::Head,
@@ -70,7 +71,8 @@ impl Agent {
             return Ok(None);
         }
         // A clock that was set back must not put usage off.
-        let due = forwarding.due.filter(|due| *due > now && *due < later(now, PAUSE_SECONDS_MAX * 2));
+        let due =
+            forwarding.due.filter(|due| *due > now && *due < later(now, PAUSE_SECONDS_MAX * 2));
         if due.is_some() {
             return Ok(due);
         }
@@ -96,7 +98,10 @@ impl Agent {
         else {
             return Ok(Outcome::Nothing);
         };
-        let came = http.report(PATH, report.text.clone()).await;
+        let came = tokio::select! {
+            came = http.report(PATH, report.text.clone()) => came,
+            () = self.stop.cancelled() => return Ok(Outcome::Nothing),
+        };
         let outcome = match &came {
             Ok(answer) => format!("HTTP {}", answer.status),
             Err(why) => why.clone(),
@@ -132,7 +137,8 @@ impl Agent {
         let Some(row) = self.store.ledger().await? else { return Ok(None) };
         let after = again.map_or(row.counted, |again| again.after);
         let lines = self.store.lines(row.id, after.map_or(0, |head| head.seq)).await?;
-        self.write(&inner, after, &lines)
+        let Some(held) = &inner.state.license else { return Ok(None) };
+        self.write(&inner, held.license, after, &lines)
     }
 
     /// From where to go on sending again; none once the counted end is reached.
@@ -146,18 +152,17 @@ impl Agent {
     pub(crate) fn write(
         &self,
         inner: &Inner,
+        license: LicenseId,
         after: Option<Head>,
         lines: &[Line],
     ) -> Result<Option<(Written, Head)>> {
         let (Some(first), Some(last)) = (lines.first(), lines.last()) else { return Ok(None) };
-        let (Some(instance), Some(held)) = (inner.state.instance, &inner.state.license) else {
-            return Ok(None);
-        };
+        let Some(instance) = inner.state.instance else { return Ok(None) };
         let head = ReportHead {
             aud: StatementKind::Report.audience().into(),
             key: *inner.seed.public(),
             instance,
-            license: held.license,
+            license,
             iat: self.now(),
             after,
             through: last.head(),

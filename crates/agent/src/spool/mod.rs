@@ -58,7 +58,8 @@ impl Spool {
 
     async fn commit(&self, at: Timestamp, events: Vec<Incoming>) -> Result<Vec<Outcome>> {
         let (answer, answered) = oneshot::channel();
-        let stopping = || Error::refused("stopping", "the agent is stopping; send the events again");
+        let stopping =
+            || Error::refused("stopping", "the agent is stopping; send the events again");
         self.jobs.send(Job { at, events, answer }).await.map_err(|_| stopping())?;
         answered.await.map_err(|_| stopping())?
     }
@@ -78,10 +79,7 @@ fn receipt(readings: Vec<Reading>, outcomes: Vec<Outcome>) -> Receipt<'static> {
     }
 }
 
-fn result(
-    reading: Reading,
-    outcomes: &mut impl Iterator<Item = Outcome>,
-) -> EventResult<'static> {
+fn result(reading: Reading, outcomes: &mut impl Iterator<Item = Outcome>) -> EventResult<'static> {
     let id = reading.id.map(Into::into);
     match reading.event {
         Err(refusal) => EventResult {

@@ -208,11 +208,13 @@ impl Store {
         let mut connection = self.lock().await;
         let removed = remove_counted(&mut connection, before).await?;
         // A name is kept while the entry that it stands in might be sent again.
-        sqlx::query("DELETE FROM event WHERE at < ? AND at < (SELECT coalesce(min(at), ?) FROM entry)")
-            .bind(before.as_second())
-            .bind(before.as_second())
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query(
+            "DELETE FROM event WHERE at < ? AND at < (SELECT coalesce(min(at), ?) FROM entry)",
+        )
+        .bind(before.as_second())
+        .bind(before.as_second())
+        .execute(&mut *connection)
+        .await?;
         Ok(removed)
     }
 }
