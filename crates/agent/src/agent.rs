@@ -26,7 +26,7 @@ use crate::{
     run::{Forwarding, Gauges, Http},
     settings::{SPOOL_MAX_BYTES_MIN, Settings},
     spool::Spool,
-    store::Store,
+    store::{SENT_MAX, Sent, Store},
     view::View,
 };
 
@@ -171,6 +171,11 @@ impl Agent {
         self.secrets.product()
     }
 
+    /// The last messages that left this machine, the newest first.
+    pub async fn sent(&self) -> Result<Vec<Sent>> {
+        self.store.sent(usize::try_from(SENT_MAX).unwrap_or(usize::MAX)).await
+    }
+
     /// Asks the loop and the local API to end.
     pub fn stop(&self) {
         self.stop.cancel();
@@ -184,7 +189,8 @@ impl Agent {
         }
         let mut inner = self.inner.lock().await;
         machine::raise_floor(&mut inner.state, self.now());
-        self.save(&mut inner).await
+        self.save(&mut inner).await?;
+        self.store.fold().await
     }
 
     /// Writes the state down, durably, and shows it to those who look.

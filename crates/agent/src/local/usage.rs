@@ -13,11 +13,7 @@ pub(super) async fn take(
     State(agent): State<Arc<Agent>>,
     body: Bytes,
 ) -> Result<Json<Receipt<'static>>, Error> {
-    let now = agent.now();
-    let readings = spool::read(&body, now)?;
-    // Never before the time floor: a clock that was set back dates no usage back.
-    let at = now.max(agent.view().state.floor.unwrap_or(now));
-    Ok(Json(agent.spool.take(readings, at).await?))
+    Ok(Json(agent.take_usage(&body).await?))
 }
 
 /// What was sent, and what the next heartbeat would say.
@@ -26,6 +22,15 @@ pub(super) async fn sent(State(agent): State<Arc<Agent>>) -> Result<Json<Value>,
 }
 
 impl Agent {
+    /// Takes CloudEvents in; returns when the disk has them.
+    pub async fn take_usage(&self, body: &[u8]) -> Result<Receipt<'static>, Error> {
+        let now = self.now();
+        let readings = spool::read(body, now)?;
+        // Never before the time floor: a clock that was set back dates no usage back.
+        let at = now.max(self.view().state.floor.unwrap_or(now));
+        self.spool.take(readings, at).await
+    }
+
     /// What left this machine, and what will.
     pub async fn what_is_sent(&self) -> Result<Value, Error> {
         let sent = self.store.sent(usize::try_from(SENT_MAX).unwrap_or(usize::MAX)).await?;

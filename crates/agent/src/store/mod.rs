@@ -67,6 +67,12 @@ impl Store {
         self.connection.lock().await
     }
 
+    /// Folds the log into the database file, so that the file alone is a whole copy.
+    pub async fn fold(&self) -> Result<()> {
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *self.lock().await).await?;
+        Ok(())
+    }
+
     /// Closes the database, which folds its log into the file.
     pub async fn close(self) -> Result<()> {
         Ok(self.connection.into_inner().close().await?)
