@@ -344,6 +344,9 @@ pub(crate) async fn present(
     presented: &str,
     now: Timestamp,
 ) -> Result<bool> {
+    if inner.state.phase == Phase::Released {
+        return Err(finished());
+    }
     let refused = |error: tenure_license::presented::PresentedError| {
         Error::refused(error.code(), format!("the license key: {error}"))
     };
@@ -361,6 +364,15 @@ pub(crate) async fn present(
     store.set_meta(meta::LICENSE_KEY, &credential).await?;
     inner.license_key = Some(credential);
     Ok(another)
+}
+
+/// What a finished installation answers.
+pub(crate) fn finished() -> Error {
+    Error::refused(
+        "instance_released",
+        "this installation has given its license back and is finished; begin anew in an empty \
+         data directory",
+    )
 }
 
 /// Verifies a license and takes it; `Ok(false)` when it, or a newer one, was held.

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     Agent, Error,
-    agent::{self, Inner, meta},
+    agent::{self, Inner, finished, meta},
     error::Result,
     machine::{self, Phase},
     run::Written,
@@ -250,14 +250,6 @@ impl Agent {
 
 const RETURNED: &str = "returned";
 const RETURNED_LICENSE: &str = "returned_license";
-
-fn finished() -> Error {
-    Error::refused(
-        "instance_released",
-        "this installation has given its license back and is finished; begin anew in an empty \
-         data directory",
-    )
-}
 
 fn day(at: Timestamp) -> jiff::civil::Date {
     at.to_zoned(jiff::tz::TimeZone::UTC).date()

@@ -24,6 +24,7 @@ const EMBEDDED_KEYS: Option<&str> = option_env!("TENURE_AGENT_EMBEDDED_KEYS");
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Options {
     /// Everything that the agent writes is in here; mode 0700
     #[arg(long, global = true, env = "TENURE_AGENT_DATA_DIR", default_value = DATA_DIR_DEFAULT)]

@@ -114,7 +114,18 @@ fn license_rows(status: &Status, rows: &mut Vec<(&'static str, String)>) {
             means(verdict.state, action)
         ),
     ));
-    let until = verdict.until.map_or_else(|| "it stays so".to_owned(), |at| when(at, status.now));
+    let until = match verdict.until {
+        None => "it stays so".to_owned(),
+        Some(at) => {
+            let then = view.verdict(at);
+            let then = then.map(|then| format!("{} ({})", then.state.word(), then.reason.code()));
+            format!(
+                "{}; unless something changes, then {}",
+                when(at, status.now),
+                then.unwrap_or_default()
+            )
+        }
+    };
     rows.push(("Until", until));
     rows.push(("Expires", when(claims.exp, status.now)));
 }
@@ -156,7 +167,7 @@ fn contact_rows(status: &Status, rows: &mut Vec<(&'static str, String)>) {
     let floor = state.floor.map_or_else(|| "none".to_owned(), moment);
     let clock = match state.floor {
         Some(floor) if status.now < floor => "the clock lags it",
-        _ => "the clock is past it",
+        _ => "the clock agrees",
     };
     rows.push(("Floor", format!("{floor}; {clock}")));
 }
@@ -198,7 +209,7 @@ pub(super) fn reports(answer: &Value) -> String {
 pub fn sends(server: &str, sent: &[Sent]) -> String {
     let mut text = String::from(
         "Messages go to the license service and nowhere else:\n  \
-         activate   the license key, this place's name, the product's version; once\n  \
+         activate   the license key, name and ids of this place, the product's version; once\n  \
          heartbeat  counts (teams, users, runs), the license's revision, the version; every few minutes\n  \
          report     the usage events that the product recorded, as it recorded them\n  \
          release    that this installation has stopped; once\n\
@@ -249,11 +260,14 @@ fn span(seconds: u64) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
     const DAY: u64 = 24 * HOUR;
-    let (count, unit) = match seconds {
-        ..MINUTE => return "less than a minute".into(),
-        ..HOUR => (seconds / MINUTE, "minute"),
-        ..DAY => (seconds / HOUR, "hour"),
-        _ => (seconds / DAY, "day"),
+    let (count, unit) = if seconds < MINUTE {
+        return "less than a minute".into();
+    } else if seconds < HOUR {
+        (seconds / MINUTE, "minute")
+    } else if seconds < DAY {
+        (seconds / HOUR, "hour")
+    } else {
+        (seconds / DAY, "day")
     };
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }

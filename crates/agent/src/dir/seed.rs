@@ -6,7 +6,7 @@
 //! for; then the file takes its name. Whoever starts after a crash finds out
 //! from the database how far that went.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::Path};
 
 use aws_lc_rs::{hkdf, rand};
 use tenure_license::{
@@ -128,7 +128,7 @@ impl Seed {
     }
 }
 
-fn read(path: &PathBuf) -> Result<Option<Seed>> {
+fn read(path: &Path) -> Result<Option<Seed>> {
     let Some(bytes) = read_private(path, SEED_LEN)? else { return Ok(None) };
     let bytes = Zeroizing::new(bytes);
     let seed: [u8; SEED_LEN] = bytes[..].try_into().map_err(|_| Error::Damaged {

@@ -168,7 +168,9 @@ pub(super) fn problem(answer: &HttpAnswer) -> (String, String) {
     let cut = |text: &str| text.chars().take(WORDS_CHARS_MAX).collect::<String>();
     let kind = json["type"].as_str().and_then(|kind| kind.rsplit([':', '/']).next());
     let code = kind.map_or_else(|| format!("http_{}", answer.status), cut);
-    let said = json["detail"].as_str().map_or_else(|| format!("HTTP {}", answer.status), cut);
+    let said = json["detail"]
+        .as_str()
+        .map_or_else(|| format!("the license service answered HTTP {}", answer.status), cut);
     (code.replace('-', "_"), said)
 }
 
@@ -184,6 +186,6 @@ fn failure(answer: &HttpAnswer) -> Failure {
         (_, "late_request" | "request_late" | "late_call" | "late") => Failure::Late,
         (401 | 403, _) => Failure::Denied { code, message },
         (400..=499, _) => Failure::Refused { code, message },
-        _ => Failure::NoAnswer { message: format!("{message} ({code})"), retry_after },
+        _ => Failure::NoAnswer { message, retry_after },
     }
 }

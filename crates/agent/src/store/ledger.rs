@@ -415,6 +415,21 @@ async fn remove_counted(connection: &mut SqliteConnection, before: Timestamp) ->
     Ok(done.rows_affected())
 }
 
+/// Lets go of the oldest names of events that the vendor has counted: it knows
+/// them again by itself. Called once no counted entry is left.
+async fn remove_names(connection: &mut SqliteConnection) -> Result<u64> {
+    let done = sqlx::query(
+        "DELETE FROM event WHERE key IN (
+             SELECT key FROM event
+             WHERE at < (SELECT coalesce(min(at), ?) FROM entry) ORDER BY at LIMIT ?)",
+    )
+    .bind(i64::MAX)
+    .bind(PRUNE_ENTRIES_MAX)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Makes sure that `events` fit, giving up counted entries first.
 async fn make_room(
     connection: &mut SqliteConnection,
@@ -428,7 +443,9 @@ async fn make_room(
         if used + wanted <= used_max {
             return Ok(());
         }
-        if remove_counted(connection, Timestamp::MAX).await? == 0 {
+        if remove_counted(connection, Timestamp::MAX).await? == 0
+            && remove_names(connection).await? == 0
+        {
             return Err(Error::SpoolFull { used, max: used_max, server: "the server".into() });
         }
     }

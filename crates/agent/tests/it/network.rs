@@ -41,10 +41,8 @@ async fn usage_of_days_without_a_network_is_counted_once_afterwards() {
         book.lose = 2;
     }
     place.pass(&[&agent], 3, 10).await;
-    let book = place.vendor.book();
-    assert_eq!(book.counted.len(), 20);
+    assert_eq!(place.vendor.book().counted.len(), 20);
     assert!(agent.view().state.trouble.is_none());
-    drop(book);
     assert_eq!(local.get("/v1/sent").await["usage_to_be_forwarded"]["events"], 0);
 }
 

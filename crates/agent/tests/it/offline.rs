@@ -160,3 +160,15 @@ async fn a_license_of_another_lineage_may_be_installed_by_hand() {
     claims.license = LicenseId::from_uuid(Uuid::from_u128(9));
     assert!(agent.install(&file::write(&issue(&claims))).await.unwrap().changed);
 }
+
+#[tokio::test]
+async fn a_finished_installation_does_not_begin_again() {
+    let place = Place::new().await;
+    let agent = air_gapped(&place, "a").await;
+    agent.install(&answer(&place, &request(&agent).await, 1)).await.unwrap();
+    agent.give_back().await.unwrap();
+    let again = agent.activate(&issue(&claims(agent.now()))).await;
+    assert_eq!(again.unwrap_err().code(), "instance_released");
+    agent.step().await.unwrap();
+    assert_eq!(agent.view().word(agent.now()), "unlicensed");
+}

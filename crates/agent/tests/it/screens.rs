@@ -90,7 +90,9 @@ fn help_of_every_command() {
         if name.ends_with("help") {
             continue;
         }
-        let about = command.render_long_help().to_string();
+        // The options of every command were shown above.
+        let about = command.render_help().to_string();
+        let about = about.split("\n\nOptions of every command:").next().unwrap_or_default();
         text.push_str(&format!("\n\n=== {name}\n{about}"));
         let below = command
             .get_subcommands()

@@ -120,3 +120,24 @@ async fn counted_usage_is_kept_for_its_days_and_then_let_go() {
     place.pass(&[&agent], 1, 5).await;
     assert_eq!(place.vendor.book().counted.len(), 2);
 }
+
+#[tokio::test]
+async fn names_of_counted_events_give_way_before_usage_is_refused() {
+    let place = Place::new().await;
+    let mut settings = place.settings("a");
+    settings.spool_max_bytes = 1024 * 1024;
+    let agent = place.open(settings).await;
+    agent.step().await.unwrap();
+    // Far more names than the spool could hold, all of them counted on the way.
+    let mut sent = 0;
+    for round in 0..30 {
+        let now = place.now();
+        let batch: Vec<Value> = (0..500).map(|n| event(&format!("{round}-{n}"), now)).collect();
+        let answer = agent.take_usage(json!(batch).to_string().as_bytes()).await.unwrap();
+        assert_eq!(answer.accepted, 500);
+        sent += 500;
+        place.forward(120);
+        agent.step().await.unwrap();
+    }
+    assert_eq!(place.vendor.book().counted.len(), sent);
+}
