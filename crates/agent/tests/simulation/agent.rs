@@ -107,6 +107,12 @@ pub(crate) fn public(key: u64) -> InstancePublicKey {
     InstancePublicKey::from_slice(&bytes).unwrap()
 }
 
+/// The events of a ledger entry.
+pub(crate) fn names(line: &Line) -> Vec<String> {
+    let events = line.read().unwrap().events;
+    events.iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
+}
+
 impl Agent {
     pub(crate) fn new(key: u64, grace: usize, broken: Option<Broken>) -> Self {
         let mut agent = Self { grace, broken, ..Self::default() };
@@ -199,13 +205,7 @@ impl Agent {
             let stat = self.disk.ledger.len() as u64;
             let body = heartbeat_body(state.revision().unwrap_or(0), state.epoch(), renew, stat);
             let proof = draft(state, kind, &body, &key, at(local)).unwrap();
-            let text = proof_text(
-                state.key.as_ref().unwrap(),
-                proof.instance.is_some(),
-                proof.seq,
-                &proof.nonce,
-                local,
-            );
+            let text = proof_text(&proof, state.key.as_ref().unwrap());
             write_down(state, kind, body, &proof, text);
             if self.broken != Some(Broken::AgentSendsBeforeWriting) {
                 self.save();
@@ -218,7 +218,14 @@ impl Agent {
     }
 
     /// A reply came, to whichever attempt. `true`: look at once.
-    pub(crate) fn hear(&mut self, seq: u64, reply: &Reply, now: i64, jitter: u64) -> bool {
+    pub(crate) fn hear(
+        &mut self,
+        seq: u64,
+        reply: &Reply,
+        now: i64,
+        jitter: u64,
+        revoked: bool,
+    ) -> bool {
         let local = self.clock.read(now);
         self.seen = self.seen.max(local);
         if self.process.is_none() || self.dies(Death::AfterAnswer) {
@@ -232,12 +239,8 @@ impl Agent {
                 if self.broken == Some(Broken::AgentIgnoresRevocations) {
                     answer.revocations = None;
                 }
-                let revoked = |list: &tenure_license::RevocationsClaims| {
-                    list.withdrawn.iter().any(|entry| entry.below.is_none())
-                };
-                let told = matches!(reply, Reply::Answer(a) if a.revocations.as_ref().is_some_and(revoked));
                 if answered(&mut process.state, answer, at(local)).is_some() {
-                    self.knows_revoked |= told;
+                    self.knows_revoked |= revoked;
                     process.failures = 0;
                 }
             }

@@ -5,7 +5,7 @@ use std::mem;
 use tenure_license::activation::slots::Policy;
 
 use super::{
-    agent::{Agent, Death},
+    agent::{Agent, Death, names},
     world::{Event, World},
 };
 
@@ -117,6 +117,8 @@ impl World {
         self.truth.copied.extend(disk.state.key.clone());
         let one = &mut self.agents[agent];
         one.die();
+        let undone = one.disk.ledger.iter().skip(disk.ledger.len()).flat_map(|line| names(line));
+        self.truth.undone.extend(undone);
         one.disk = disk;
         one.floor = None;
         one.knows_revoked = false;

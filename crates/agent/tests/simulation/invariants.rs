@@ -1,12 +1,12 @@
 //! The invariants that are looked at from outside; see `truth` for those over tokens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tenure_agent::machine::Phase;
 use tenure_license::State as LicenseState;
 
 use super::{
-    agent::Agent,
+    agent::{Agent, names},
     license::{DAY, GRACE_DAYS, second},
     truth::{Invariant, SERVER_SKEW_MAX, Violation, ensure},
     world::World,
@@ -130,21 +130,31 @@ impl World {
             if agent.disk.state.instance.is_none() || gone {
                 continue;
             }
-            for line in &agent.disk.ledger {
-                for event in line.read().unwrap().events {
-                    let name = event["id"].as_str().unwrap();
-                    ensure(db.counted.contains_key(name), Invariant::UsageLost, || {
-                        format!("{name} of agent {index} was never counted")
-                    })?;
-                }
-            }
+            let mut events = agent.disk.ledger.iter().flat_map(|line| names(line));
+            let lost = events.find(|name| !db.counted.contains_key(name));
+            ensure(lost.is_none(), Invariant::UsageLost, || {
+                format!("{lost:?} of agent {index} was never counted")
+            })?;
         }
-        // Usage that was recorded is somewhere: on a disk or counted, unless the disk itself
-        // was rolled back or the database was.
+        self.check_evidence()?;
         let once: u64 = db.counted.keys().map(|name| self.truth.recorded[name]).sum();
         ensure(db.sum == once, Invariant::UsageCountedTwice, || {
             format!("{} is billed, {once} was recorded", db.sum)
         })
+    }
+
+    /// What was recorded is counted, or still on a disk, unless people turned either back.
+    fn check_evidence(&self) -> Result<(), Violation> {
+        if self.truth.restored.is_some() {
+            return Ok(());
+        }
+        let disks = self.agents.iter().flat_map(|agent| &agent.disk.ledger);
+        let kept: BTreeSet<String> = disks.flat_map(|line| names(line)).collect();
+        let lost = self.truth.recorded.keys().find(|name| {
+            let counted = self.server.db.counted.contains_key(*name);
+            !counted && !kept.contains(*name) && !self.truth.undone.contains(*name)
+        });
+        ensure(lost.is_none(), Invariant::UsageLost, || format!("{lost:?} is nowhere"))
     }
 
     /// Everybody who can hold a lease does.

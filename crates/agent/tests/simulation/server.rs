@@ -14,7 +14,7 @@ use tenure_license::{
     },
     chain::{self, Entry, Head},
     claims::Withdrawn,
-    instance::Purpose,
+    instance::{Proof, Purpose},
     ledger::Line,
     token::{Kind, issuer},
 };
@@ -82,25 +82,29 @@ pub(crate) struct Server {
     /// The highest revision that an instance was seen with; volatile, of all replicas.
     seen_revision: u64,
     tokens: u64,
+    /// Whether the last call was a new heartbeat of an instance in good standing.
+    pub(crate) answered_good_heartbeat: bool,
 }
 
 /// A proof as the simulation writes it.
 struct Told<'a> {
     key: &'a str,
+    instance: &'a str,
     nonce: &'a str,
-    known: bool,
 }
 
 /// The text that stands for a signed proof.
-pub(crate) fn proof_text(key: &str, known: bool, seq: u64, nonce: &str, iat: i64) -> String {
-    format!("{key} {} {seq} {nonce} {iat}", if known { "known" } else { "new" })
+pub(crate) fn proof_text(proof: &Proof, key: &str) -> String {
+    let instance = proof.instance.map_or_else(|| "new".into(), |instance| instance.to_string());
+    let (seq, nonce, iat) = (proof.seq, &proof.nonce, proof.iat.as_second());
+    format!("{key} {instance} {seq} {nonce} {iat}")
 }
 
 fn read_proof(text: &str) -> Told<'_> {
     let mut parts = text.split(' ');
     let mut part = || parts.next().unwrap();
-    let (key, known, _seq, nonce) = (part(), part(), part(), part());
-    Told { key, nonce, known: known == "known" }
+    let (key, instance, _seq, nonce) = (part(), part(), part(), part());
+    Told { key, instance, nonce }
 }
 
 /// What a heartbeat says: revision and list held, and whether a lease is wanted.
@@ -128,7 +132,7 @@ impl Server {
             sum: 0,
             reports: BTreeMap::new(),
         };
-        Self { db, broken, grace, seen_revision: 0, tokens: 0 }
+        Self { db, broken, grace, seen_revision: 0, tokens: 0, answered_good_heartbeat: false }
     }
 
     /// A replica started again: what was only in memory is gone.
@@ -143,13 +147,14 @@ impl Server {
         now: i64,
         truth: &mut Truth,
     ) -> Result<Reply, Violation> {
+        self.answered_good_heartbeat = false;
         let told = read_proof(&call.proof);
+        let activates = call.purpose == Purpose::Activate;
         let mut row = match self.db.rows.get(told.key) {
-            Some(row) => row.clone(),
-            None if call.purpose == Purpose::Activate => self.new_row(),
-            None => return Ok(Reply::Failure(Failure::UnknownInstance)),
+            Some(row) if activates || row.instance.to_string() == told.instance => row.clone(),
+            None if activates => self.new_row(),
+            _ => return Ok(Reply::Failure(Failure::UnknownInstance)),
         };
-        debug_assert!(told.known || call.purpose == Purpose::Activate);
         let digest = Digest::sha256(call.proof.as_bytes());
         let nonce_matches = told.nonce == row.nonce;
         let presented = Presented { seq: call.seq, digest, nonce_matches };
@@ -246,6 +251,7 @@ impl Server {
             (false, true) => Standing::Released,
             (false, false) => Standing::Good,
         };
+        self.answered_good_heartbeat = standing == Standing::Good;
         let mut answer = self.answer(row, call.seq, standing);
         if renew && standing == Standing::Good && !self.db.revoked {
             answer.lease = self.grant(key, row, now, truth)?.ok();

@@ -79,6 +79,8 @@ pub(crate) struct Truth {
     pub(crate) revoked: Option<i64>,
     /// Amount of every event that was ever recorded.
     pub(crate) recorded: BTreeMap<String, u64>,
+    /// Events that a machine forgot when it was rolled back.
+    pub(crate) undone: BTreeSet<String>,
     /// When the database was restored last.
     pub(crate) restored: Option<i64>,
     /// Forks that were found.

@@ -43,6 +43,7 @@ pub(super) enum Event {
         incarnation: u64,
         seq: u64,
         reply: Reply,
+        revoked: bool,
     },
     /// An agent's patience ends.
     Timeout {
@@ -127,15 +128,15 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, broken: Option<Broken>, traced: bool) -> Self {
         let mut rng = Rng::new(seed);
-        let lease = rng.pick(&[1_800, 3_600, 3_600, 6 * 3_600]);
+        let lease = 3_600 * rng.pick(&[3, 6, 24]);
         let plan = Plan {
             lease,
             heartbeat: lease / rng.pick(&[4, 6, 12]),
-            horizon: lease * rng.within(4, 8),
+            horizon: lease * rng.within(2, 6),
             loss: rng.pick(&[0, 20, 100, 300]),
             duplicates: rng.pick(&[0, 20, 200]),
             stragglers: rng.pick(&[0, 0, 20, 100]),
-            straggle_max: rng.pick(&[60, 600, 2 * 3_600]),
+            straggle_max: rng.pick(&[60, lease / 10, lease]),
             clocks: rng.chance(500),
             troubles: rng.draw() | rng.draw(),
         };
@@ -252,8 +253,8 @@ impl World {
             Event::CallArrives { agent, incarnation, call, replica } => {
                 self.serve(agent, incarnation, &call, replica)?;
             }
-            Event::ReplyArrives { agent, incarnation, seq, reply } => {
-                self.deliver(agent, incarnation, seq, &reply)?;
+            Event::ReplyArrives { agent, incarnation, seq, reply, revoked } => {
+                self.deliver(agent, incarnation, seq, &reply, revoked)?;
             }
             Event::Timeout { agent, incarnation, attempt } => {
                 let jitter = self.rng.draw();
@@ -382,12 +383,15 @@ impl World {
         }
         let clock = self.now + self.replicas[replica].skew;
         let reply = self.server.call(call, clock, &mut self.truth)?;
+        // A heartbeat that was made after a revocation brings word of it.
+        let revoked = self.truth.revoked.is_some() && self.server.answered_good_heartbeat;
         self.say(|_| {
             format!("replica {replica} answers agent {agent} {}: {}", call.seq, brief(&reply))
         });
         for delay in self.travel(agent) {
             let (seq, reply) = (call.seq, reply.clone());
-            self.after(delay, Event::ReplyArrives { agent, incarnation, seq, reply });
+            let event = Event::ReplyArrives { agent, incarnation, seq, reply, revoked };
+            self.after(delay, event);
         }
         Ok(())
     }
@@ -398,12 +402,13 @@ impl World {
         incarnation: u64,
         seq: u64,
         reply: &Reply,
+        revoked: bool,
     ) -> Result<(), Violation> {
         let jitter = self.rng.draw();
         if self.agents[agent].incarnation != incarnation {
             return Ok(());
         }
-        let heard = self.agents[agent].hear(seq, reply, self.now, jitter);
+        let heard = self.agents[agent].hear(seq, reply, self.now, jitter, revoked);
         self.say(|_| format!("agent {agent} hears {seq}: {}", brief(reply)));
         if self.agents[agent].process.is_none() {
             self.died(agent);
