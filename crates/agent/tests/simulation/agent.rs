@@ -244,7 +244,10 @@ impl Agent {
                     process.failures = 0;
                 }
             }
-            Reply::Failure(failure) => failed(&mut process.state, seq, failure.clone(), at(local)),
+            Reply::Failure(failure) => {
+                failed(&mut process.state, seq, failure.clone(), at(local));
+                self.knows_revoked |= revoked && waited_for;
+            }
             _ => {}
         }
         self.settled(waited_for, local, jitter)

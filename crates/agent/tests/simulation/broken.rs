@@ -13,6 +13,10 @@ pub(crate) enum Broken {
     ServerCountsTwice,
     /// The server takes a report that begins after what it knows.
     ServerIgnoresGaps,
+    /// The server holds a slot until the end of the newest token in it, not of the longest.
+    ServerHoldsForTheNewestLease,
+    /// The server refuses a revoked instance and does not show it the list.
+    ServerJustRefusesTheRevoked,
     /// The server numbers its revocation lists one by one, also after a restored backup.
     ServerNumbersListsAfresh,
     /// The agent sends a call before it has written it down.

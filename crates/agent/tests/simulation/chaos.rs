@@ -1,7 +1,5 @@
 //! What goes wrong, and the vendor's doings in between.
 
-use std::mem;
-
 use tenure_license::activation::slots::Policy;
 
 use super::{
@@ -143,15 +141,15 @@ impl World {
         let overage_percent = self.rng.pick(&[0, 0, 50]);
         let policy = Policy { max: u64::try_from(max).ok(), overage_percent };
         let supersede = self.rng.chance(500);
-        if self.rng.chance(300) {
-            self.server.db.lease_seconds = self.plan.lease * self.rng.within(5, 10) / 10;
+        if self.rng.chance(500) {
+            self.server.db.lease_seconds = self.plan.lease * self.rng.within(3, 10) / 10;
         }
         self.server.reissue(policy, supersede, self.now);
         self.say(|world| format!("revision {}: {policy:?}", world.server.db.revision));
     }
 
     fn revoke(&mut self) {
-        if self.rng.chance(200) && self.now > self.plan.horizon / 2 {
+        if self.rng.chance(300) && self.now > self.plan.horizon / 3 {
             self.say(|_| "the license is revoked".into());
             self.server.revoke(self.now, &mut self.truth);
         }
@@ -171,7 +169,7 @@ impl World {
     }
 
     fn restore_backup(&mut self) {
-        if self.rng.chance(400)
+        if self.rng.chance(600)
             && let Some(db) = self.backup.take()
         {
             self.say(|_| "the database is restored from a backup".into());
@@ -199,7 +197,7 @@ impl World {
             one.death = None;
             one.clock.offset = 0;
             one.clock.drift = 0;
-            mem::take(&mut one.snapshot);
+            one.snapshot = None;
             // One more use each, so that everybody who goes on has something to tell.
             if self.agents[agent].released_at.is_none() {
                 self.record(agent);

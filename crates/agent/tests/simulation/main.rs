@@ -151,6 +151,16 @@ fn the_simulation_notices_a_server_that_ignores_gaps() {
 }
 
 #[test]
+fn the_simulation_notices_a_slot_that_is_free_before_its_longest_lease_ends() {
+    noticed(Broken::ServerHoldsForTheNewestLease, &[Invariant::LiveLeases]);
+}
+
+#[test]
+fn the_simulation_notices_a_server_that_refuses_the_revoked_without_a_list() {
+    noticed(Broken::ServerJustRefusesTheRevoked, &[Invariant::RevokedIsDenied]);
+}
+
+#[test]
 fn the_simulation_notices_lists_that_are_numbered_afresh_after_a_restore() {
     noticed(Broken::ServerNumbersListsAfresh, &[Invariant::RevokedIsDenied]);
 }
@@ -182,7 +192,10 @@ fn the_simulation_notices_an_agent_that_keeps_a_copied_key() {
 
 #[test]
 fn the_simulation_notices_an_agent_that_gives_up() {
-    noticed(Broken::AgentGivesUp, &[Invariant::Liveness, Invariant::CopiesPart]);
+    noticed(
+        Broken::AgentGivesUp,
+        &[Invariant::Liveness, Invariant::CopiesPart, Invariant::UsageLost],
+    );
 }
 
 #[test]

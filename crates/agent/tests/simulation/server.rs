@@ -172,7 +172,7 @@ impl Server {
             }
         }
         row.sequence.accept(&presented);
-        row.nonce = format!("{:x}", digest.as_bytes()[0]) + &digest.to_string()[..8];
+        row.nonce = digest.to_string()[..16].to_owned();
         let key = told.key.to_owned();
         let reply = match call.purpose {
             Purpose::Activate => self.activate(&key, &mut row, call, now, truth)?,
@@ -225,6 +225,8 @@ impl Server {
                 return Ok(Reply::Failure(Failure::NoFreeSlot { retry_after, message }));
             }
         };
+        // Who comes back holds a slot again.
+        row.returned = false;
         let standing = if row.quarantined { Standing::Quarantined } else { Standing::Good };
         let mut answer = self.answer(row, call.seq, standing);
         answer.instance = Some(row.instance);
@@ -252,6 +254,10 @@ impl Server {
             (false, false) => Standing::Good,
         };
         self.answered_good_heartbeat = standing == Standing::Good;
+        if self.db.revoked && self.broken == Some(Broken::ServerJustRefusesTheRevoked) {
+            let (code, message) = ("license_revoked".into(), "revoked".into());
+            return Ok(Reply::Failure(Failure::Denied { code, message }));
+        }
         let mut answer = self.answer(row, call.seq, standing);
         if renew && standing == Standing::Good && !self.db.revoked {
             answer.lease = self.grant(key, row, now, truth)?.ok();
@@ -283,8 +289,9 @@ impl Server {
             }
         }
         let until = now + self.db.lease_seconds;
-        row.until = row.until.max(until);
-        truth.granted(row.instance, row.until, now, self.db.policy.cap())?;
+        let shortens = self.broken == Some(Broken::ServerHoldsForTheNewestLease);
+        row.until = if shortens { until } else { row.until.max(until) };
+        truth.granted(row.instance, until, now, self.db.policy.cap())?;
         self.tokens += 1;
         let token = format!("lease {}", self.tokens);
         let claims = LeaseClaims {

@@ -131,8 +131,8 @@ impl World {
         let lease = 3_600 * rng.pick(&[3, 6, 24]);
         let plan = Plan {
             lease,
-            heartbeat: lease / rng.pick(&[4, 6, 12]),
-            horizon: lease * rng.within(2, 6),
+            heartbeat: lease / rng.pick(&[4, 4, 6, 12]),
+            horizon: lease * rng.within(2, 5),
             loss: rng.pick(&[0, 20, 100, 300]),
             duplicates: rng.pick(&[0, 20, 200]),
             stragglers: rng.pick(&[0, 0, 20, 100]),
