@@ -105,6 +105,7 @@ pub fn answered(state: &mut State, answer: Answer, now: Timestamp) -> Option<Vec
     state.marked_at = Some(now);
     state.asked_for_lease = call.asks_for_lease;
     state.failures = 0;
+    state.turned_away = false;
     state.unknown = 0;
     state.pause_seconds = 0;
     state.trouble = None;

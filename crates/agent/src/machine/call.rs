@@ -109,6 +109,12 @@ pub fn adopt(state: &mut State, key: &InstancePublicKey) {
     }
 }
 
+/// Ends it all after [`super::Step::Stop`]: an instance that is not to run any more holds no
+/// license. What it never held, or holds as one of two copies, ends by itself at the vendor's.
+pub fn stop(state: &mut State) {
+    state.release();
+}
+
 /// What the proof of the next call says.
 pub fn draft(
     state: &State,
@@ -185,6 +191,7 @@ pub fn failed(state: &mut State, seq: u64, failure: Failure, now: Timestamp) {
     raise_floor(state, now);
     state.marked_at = Some(now);
     state.failures = state.failures.saturating_add(1);
+    state.turned_away = matches!(failure, Failure::NoFreeSlot { .. } | Failure::Denied { .. });
     state.unknown = match failure {
         Failure::UnknownInstance => state.unknown + 1,
         _ => 0,

@@ -7,7 +7,7 @@
 //! load State -> adopt(key pair)
 //!   next ---- Wait --> sleep, serve the product, look again
 //!        ---- NewKey -> 32 random bytes -> adopt -> SAVE both together
-//!        ---- Stop ---> nothing more to say to the vendor
+//!        ---- Stop ---> stop -> SAVE; nothing more to say to the vendor
 //!        ---- Send ---> nothing outstanding? prepare -> SAVE
 //!                       post the outstanding call, exactly as written down
 //!                       answered or failed -> SAVE
@@ -34,7 +34,7 @@ mod take;
 mod tests;
 
 pub use answer::{Answer, Event, Standing, Taken, answered};
-pub use call::{CallError, Failure, Setup, adopt, draft, failed, prepare, write_down};
+pub use call::{CallError, Failure, Setup, adopt, draft, failed, prepare, stop, write_down};
 pub use judge::{raise_floor, verdict};
 pub use plan::{
     BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN, CallKind, HEARTBEAT_SECONDS_MAX,
@@ -45,5 +45,5 @@ pub use state::{
     Trouble,
 };
 pub use take::{
-    Refusal, ledger_forked, report_after, take_license, take_receipt, take_revocations,
+    Refusal, ledger_forked, ledger_gap, report_after, take_license, take_receipt, take_revocations,
 };

@@ -66,7 +66,8 @@ pub enum Step {
     },
     /// Make a new key pair and [`super::adopt`] it.
     NewKey,
-    /// Nothing, ever: it was released.
+    /// Nothing, ever: it was released, or is to be and holds nothing that could be given
+    /// back. [`super::stop`] forgets the license.
     Stop,
 }
 
@@ -75,7 +76,12 @@ pub enum Step {
 pub fn next(state: &State, now: Timestamp, setup: &Setup, jitter: u64) -> Step {
     match state.phase {
         Phase::Released => return Step::Stop,
+        Phase::Quarantined if setup.release => return Step::Stop,
         Phase::Quarantined => return Step::NewKey,
+        // An activation whose answer was lost may have taken a slot: that is found out first.
+        Phase::Fresh if setup.release && (state.outstanding.is_none() || state.turned_away) => {
+            return Step::Stop;
+        }
         Phase::Fresh | Phase::Active => {}
     }
     let look_again = shift(now, i64::from(WAIT_SECONDS_MAX));
@@ -102,7 +108,7 @@ fn wanted(state: &State, now: Timestamp, setup: &Setup) -> Option<CallKind> {
     match state.phase {
         Phase::Active if setup.release => Some(CallKind::Release),
         Phase::Active => Some(CallKind::Heartbeat { renew: state.wants_lease(now) }),
-        Phase::Fresh if setup.activate && !setup.release => Some(CallKind::Activate),
+        Phase::Fresh if setup.activate => Some(CallKind::Activate),
         _ => None,
     }
 }

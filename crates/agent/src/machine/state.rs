@@ -56,6 +56,8 @@ pub struct State {
     pub asked_for_lease: bool,
     /// Failures since the last answer.
     pub failures: u32,
+    /// Whether the outstanding call was refused when it was sent last, rather than lost.
+    pub turned_away: bool,
     /// How often in a row the vendor did not know this instance.
     pub unknown: u32,
     /// Key pairs made since the last heartbeat in good standing: a vendor, or a false one, who
@@ -197,6 +199,7 @@ impl State {
         self.receipt = None;
         self.asked_for_lease = false;
         self.failures = self.copies;
+        self.turned_away = false;
         self.unknown = 0;
         self.pause_seconds = 0;
     }

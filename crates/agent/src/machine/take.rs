@@ -179,6 +179,12 @@ pub fn report_after(state: &State) -> Option<Head> {
     state.receipt.as_ref().map(|held| held.through)
 }
 
+/// The vendor knows less of the ledger than its own receipt says (a database restored from
+/// before it): the next report begins the ledger again.
+pub fn ledger_gap(state: &mut State) {
+    state.receipt = None;
+}
+
 /// The vendor knows another continuation of this ledger, or a longer one: this installation
 /// is a copy, or an older snapshot of itself. It becomes an instance of its own.
 pub fn ledger_forked(state: &mut State, now: Timestamp) {

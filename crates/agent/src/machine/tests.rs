@@ -522,6 +522,28 @@ fn a_release_goes_out_before_anything_else_and_ends_it_all() {
 }
 
 #[test]
+fn who_is_to_release_and_holds_no_slot_just_stops() {
+    let leave = Setup { activate: true, release: true };
+    assert_eq!(next(&fresh(), at(0), &leave, 0), Step::Stop);
+    let mut state = active();
+    state.quarantine();
+    assert_eq!(next(&state, at(0), &leave, 0), Step::Stop);
+    stop(&mut state);
+    assert_eq!((state.phase, &state.license), (Phase::Released, &None));
+}
+
+#[test]
+fn an_activation_in_doubt_is_settled_before_it_stops() {
+    let leave = Setup { activate: true, release: true };
+    let mut state = fresh();
+    prepare(&mut state, CallKind::Activate, "{}".into(), &key(1), at(0)).unwrap();
+    failed(&mut state, 1, silence(), at(0));
+    assert_eq!(next(&state, at(9_000), &leave, 0), Step::Send(CallKind::Activate));
+    failed(&mut state, 1, Failure::NoFreeSlot { retry_after: None, message: "full".into() }, at(0));
+    assert_eq!(next(&state, at(9_000), &leave, 0), Step::Stop);
+}
+
+#[test]
 fn a_receipt_moves_the_beginning_of_the_next_report_and_never_back() {
     let mut state = active();
     assert_eq!(take_receipt(&mut state, receipt(5)), Ok(true));
