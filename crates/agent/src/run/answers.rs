@@ -182,8 +182,9 @@ fn failure(answer: &HttpAnswer) -> Failure {
     match (answer.status, code.as_str()) {
         (429, _) => Failure::Busy { retry_after },
         (_, "no_free_slot") => Failure::NoFreeSlot { retry_after, message },
-        (_, "unknown_instance" | "instance_unknown") => Failure::UnknownInstance,
-        (_, "late_request" | "request_late" | "late_call" | "late") => Failure::Late,
+        (_, "instance_unknown") => Failure::UnknownInstance,
+        // Both say that another history goes on under this key.
+        (409, "stale_request" | "instance_quarantined") => Failure::Late,
         (401 | 403, _) => Failure::Denied { code, message },
         (400..=499, _) => Failure::Refused { code, message },
         _ => Failure::NoAnswer { message, retry_after },

@@ -283,7 +283,7 @@ fn call(
             answer
         }
         Judgement::Repeat => known.last.clone().unwrap(),
-        Judgement::Late => problem(409, "late-request", "came late"),
+        Judgement::Late => problem(409, "stale-request", "came late"),
         Judgement::Fork => {
             known.quarantined = true;
             let beat = quarantine_beat(book.clock.now());
@@ -345,7 +345,7 @@ async fn heartbeat(State(book): Shared, headers: HeaderMap, body: Bytes) -> Resp
     call(&book, "heartbeat", &headers, &body, |book, key| {
         let asked: Heartbeat = serde_json::from_slice(&body).unwrap();
         let instance = book.instances.get_mut(key).unwrap();
-        let Some(id) = instance.id else { return problem(404, "unknown-instance", "who?") };
+        let Some(id) = instance.id else { return problem(401, "instance-unknown", "who?") };
         if instance.quarantined {
             return (StatusCode::OK, quarantine_beat(book.clock.now()));
         }
