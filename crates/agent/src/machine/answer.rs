@@ -88,7 +88,8 @@ pub enum Event {
         /// Which.
         epoch: u64,
     },
-    /// A copy of this installation was seen: it goes on as an instance of its own.
+    /// A copy of this installation was seen, or its slot was given back by somebody else: it
+    /// goes on as an instance of its own.
     Quarantined,
     /// It has given its slot back.
     Released,
@@ -135,13 +136,14 @@ pub fn answered(state: &mut State, answer: Answer, now: Timestamp) -> Option<Vec
     match answer.standing {
         Standing::Good if call.purpose == Purpose::Heartbeat => state.copies = 0,
         Standing::Good => {}
-        Standing::Quarantined => {
-            state.quarantine();
-            events.push(Event::Quarantined);
-        }
-        Standing::Released => {
+        Standing::Released if call.purpose == Purpose::Release => {
             state.release();
             events.push(Event::Released);
+        }
+        // Released, and not by this installation: by a copy, or by staff who took it for lost.
+        Standing::Quarantined | Standing::Released => {
+            state.quarantine();
+            events.push(Event::Quarantined);
         }
     }
     if let Some(Event::Refused(refusal)) = events.iter().find(|e| matches!(e, Event::Refused(_))) {

@@ -522,6 +522,16 @@ fn a_release_goes_out_before_anything_else_and_ends_it_all() {
 }
 
 #[test]
+fn a_release_by_a_copy_or_by_staff_stops_nobody_else() {
+    let mut state = active();
+    let seq = beat(&mut state, true, 600);
+    let told = Answer { standing: Standing::Released, ..answer(seq) };
+    assert_eq!(answered(&mut state, told, at(600)), Some(vec![Event::Quarantined]));
+    assert_eq!(next(&state, at(600), &CONFIGURED, 0), Step::NewKey);
+    assert!(state.license.is_some() && state.lease.is_some());
+}
+
+#[test]
 fn who_is_to_release_and_holds_no_slot_just_stops() {
     let leave = Setup { activate: true, release: true };
     assert_eq!(next(&fresh(), at(0), &leave, 0), Step::Stop);

@@ -7,7 +7,8 @@ pub(crate) enum Broken {
     ServerForgetsReturnedTokens,
     /// The server renews without counting who else holds the license.
     ServerRenewsWithoutCounting,
-    /// The server takes a second history under one key for the next call.
+    /// The server takes a second history under one key for the next call, and a second
+    /// ledger for more of the first.
     ServerSeesNoForks,
     /// The server counts an event as often as it is told of it.
     ServerCountsTwice,

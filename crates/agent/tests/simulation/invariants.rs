@@ -169,6 +169,13 @@ impl World {
             .iter()
             .filter(|agent| !agent.setup.release && agent.leased(self.now))
             .count() as u64;
+        let stopped = self
+            .agents
+            .iter()
+            .position(|agent| !agent.setup.release && agent.disk.state.phase == Phase::Released);
+        ensure(stopped.is_none(), Invariant::Liveness, || {
+            format!("agent {stopped:?} has stopped and was not to")
+        })?;
         let cap = self.server.db.policy.cap().unwrap_or(u64::MAX);
         ensure(leased >= wanting.min(cap), Invariant::Liveness, || {
             format!("{leased} hold a lease, {wanting} want one, {cap} may")
