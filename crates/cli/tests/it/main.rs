@@ -6,6 +6,7 @@ mod check;
 mod crash;
 mod demo;
 mod help;
+mod license;
 mod serve;
 mod signing_key;
 mod support;

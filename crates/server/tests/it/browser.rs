@@ -7,10 +7,17 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use crate::harness::{ADMIN, TestServer};
+use tenure_license::instance::RequestKind;
+
+use crate::{
+    carried::{Site, vendor},
+    harness::{ADMIN, TestServer},
+};
 
 /// How long the driver may take to listen.
 const DRIVER_STARTS_WITHIN: Duration = Duration::from_secs(30);
+/// How long a small file may take to be saved.
+const SAVED_WITHIN: Duration = Duration::from_secs(30);
 
 fn installed(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
@@ -110,6 +117,13 @@ impl Browser {
         self.command("goog/cdp/execute", command).await;
     }
 
+    /// Files that are taken away are saved there.
+    async fn saves_to(&self, dir: &std::path::Path) {
+        let params = json!({ "behavior": "allow", "downloadPath": dir });
+        let command = json!({ "cmd": "Browser.setDownloadBehavior", "params": params });
+        self.command("goog/cdp/execute", command).await;
+    }
+
     async fn evaluate(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
@@ -171,9 +185,15 @@ async fn staff_sign_in_find_a_tenant_and_see_usage_and_bill() {
     assert!(text.contains("$99.00"), "{text}");
 
     let base = format!("/console/tenants/{slug}");
-    let tabs =
-        ["", "/usage", "/deployments", "/access", "/audit"].map(|tab| format!("{base}{tab}"));
-    let others = ["/console", "/console/tenants", "/console/products", "/console/products/widget"];
+    let tabs = ["", "/usage", "/deployments", "/licenses", "/access", "/audit"]
+        .map(|tab| format!("{base}{tab}"));
+    let others = [
+        "/console",
+        "/console/tenants",
+        "/console/products",
+        "/console/products/widget",
+        "/console/files",
+    ];
     for path in tabs.iter().map(String::as_str).chain(others) {
         client.goto(&test.url(path)).await.unwrap();
         browser.fits_a_phone(path).await;
@@ -195,6 +215,63 @@ async fn staff_sign_in_find_a_tenant_and_see_usage_and_bill() {
     client.goto(&test.url("/console")).await.unwrap();
     let kept = browser.evaluate(background).await;
     assert_eq!(after, kept, "the theme is remembered");
+    assert_eq!(browser.complaints().await, json!([]));
+    browser.stop().await;
+}
+
+/// A file of that name, once the browser has written all of it.
+async fn saved(file: &std::path::Path) -> String {
+    let begun = std::time::Instant::now();
+    loop {
+        match std::fs::read_to_string(file) {
+            Ok(text) if text.contains("-----END") => return text,
+            _ => assert!(begun.elapsed() < SAVED_WITHIN, "{} was not saved", file.display()),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_customer_signs_in_with_a_license_key_and_carries_a_file() {
+    let Some(browser) = Browser::start().await else {
+        println!("left out: install chromium and chromium-driver (scripts/test does)");
+        return;
+    };
+    let vendor = vendor().await;
+    let dir = tempfile::tempdir().unwrap();
+    browser.saves_to(dir.path()).await;
+    let request = Site::new(1).request(RequestKind::Activation, Some(&vendor.key), None, "a");
+    let carried = dir.path().join("request.txt");
+    std::fs::write(&carried, request).unwrap();
+    let client = &browser.client;
+
+    client.goto(&vendor.test.url("/portal")).await.unwrap();
+    client.find(Locator::Id("key")).await.unwrap().send_keys(&vendor.key).await.unwrap();
+    client.find(Locator::Css("main button[type=submit]")).await.unwrap().click().await.unwrap();
+    client.wait().for_element(Locator::Id("standing")).await.unwrap();
+    assert!(browser.text().await.contains("In force"));
+    client.find(Locator::LinkText("Download .lic")).await.unwrap().click().await.unwrap();
+    let file = dir.path().join("vault-acme-r1.lic");
+    let license = saved(&file).await;
+    std::fs::remove_file(&file).unwrap();
+    assert!(license.starts_with("-----BEGIN TENURE LICENSE-----"), "{license}");
+
+    client.find(Locator::LinkText("Carry a file")).await.unwrap().click().await.unwrap();
+    let field = client.wait().for_element(Locator::Id("file")).await.unwrap();
+    field.send_keys(carried.to_str().unwrap()).await.unwrap();
+    client.find(Locator::Css("main button[type=submit]")).await.unwrap().click().await.unwrap();
+    client.wait().for_element(Locator::Id("outcome")).await.unwrap();
+    assert!(browser.text().await.contains("for bunker-1 alone"));
+    browser.fits_a_phone("the answer").await;
+    let answer = client.find(Locator::Css("main a[download]")).await.unwrap();
+    answer.click().await.unwrap();
+    let bound = saved(&file).await;
+    assert_ne!(bound, license, "bound to the instance that asked");
+
+    for path in ["/portal", "/portal/instances", "/portal/reports", "/portal/files"] {
+        client.goto(&vendor.test.url(path)).await.unwrap();
+        browser.fits_a_phone(path).await;
+    }
     assert_eq!(browser.complaints().await, json!([]));
     browser.stop().await;
 }

@@ -23,13 +23,13 @@ const LICENSES: &str = "/api/v1/admin/tenants/acme/licenses";
 /// Enterprise allows air-gapped use; two instances may hold the license.
 const PRODUCT: &str = include_str!("air_gapped_product.toml");
 
-struct Site {
+pub struct Site {
     key: InstanceKey,
     ledger: Vec<Line>,
 }
 
 impl Site {
-    fn new(seed: u8) -> Self {
+    pub fn new(seed: u8) -> Self {
         Self { key: InstanceKey::from_seed(&Zeroizing::new([seed; 32])), ledger: Vec::new() }
     }
 
@@ -37,7 +37,7 @@ impl Site {
         self.ledger.last().map(Line::head)
     }
 
-    fn request(
+    pub fn request(
         &self,
         kind: RequestKind,
         key: Option<&str>,
@@ -61,7 +61,7 @@ impl Site {
         file::write_kind(FileKind::Request, &instance::sign(&request, &self.key).unwrap())
     }
 
-    fn give_back(&self, instance: InstanceId, license: LicenseId) -> String {
+    pub fn give_back(&self, instance: InstanceId, license: LicenseId) -> String {
         let given = Return {
             aud: StatementKind::Return.audience().into(),
             key: *self.key.public(),
@@ -73,7 +73,7 @@ impl Site {
         file::write_kind(FileKind::Return, &instance::sign(&given, &self.key).unwrap())
     }
 
-    fn use_it(&mut self, runs: std::ops::Range<u32>) {
+    pub fn use_it(&mut self, runs: std::ops::Range<u32>) {
         let events = runs
             .map(|n| {
                 json!({"specversion": "1.0", "id": format!("run-{n}"), "source": "/bunker-1",
@@ -83,7 +83,7 @@ impl Site {
         self.ledger.push(ledger::append(self.head(), &Content { at: now(), events }).unwrap());
     }
 
-    fn report(&self, instance: InstanceId, license: LicenseId, from: usize) -> String {
+    pub fn report(&self, instance: InstanceId, license: LicenseId, from: usize) -> String {
         let head = ReportHead {
             aud: StatementKind::Report.audience().into(),
             key: *self.key.public(),
@@ -102,14 +102,14 @@ fn now() -> Timestamp {
     "2026-03-01T00:00:00Z".parse().unwrap()
 }
 
-struct Vendor {
-    test: TestServer,
-    license: LicenseId,
-    key: String,
+pub struct Vendor {
+    pub test: TestServer,
+    pub license: LicenseId,
+    pub key: String,
     trust: TrustSet,
 }
 
-async fn vendor() -> Vendor {
+pub async fn vendor() -> Vendor {
     let test = TestServer::empty().await;
     test.load(PRODUCT).await;
     let plan = json!({ "product": "vault", "plan": "enterprise", "model": "air_gapped" });
@@ -126,11 +126,11 @@ async fn vendor() -> Vendor {
 }
 
 impl Vendor {
-    async fn carry(&self, file: impl Into<Vec<u8>>) -> crate::harness::Answer {
+    pub async fn carry(&self, file: impl Into<Vec<u8>>) -> crate::harness::Answer {
         self.test.post_bytes(ADMIN, FILES, "application/octet-stream", file.into()).await
     }
 
-    async fn license_for(&self, site: &Site, jti: &str) -> (InstanceId, LicenseClaims, Value) {
+    pub async fn license_for(&self, site: &Site, jti: &str) -> (InstanceId, LicenseClaims, Value) {
         let file = site.request(RequestKind::Activation, Some(&self.key), None, jti);
         let answer = self.carry(file).await.expect(200);
         let token = file::read(answer["file"].as_str().unwrap()).unwrap();

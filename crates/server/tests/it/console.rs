@@ -6,14 +6,14 @@ use serde_json::json;
 use crate::harness::{ADMIN, Answer, TestServer};
 
 /// A browser's part: a client that keeps cookies and follows nothing by itself.
-struct Browser<'a> {
-    test: &'a TestServer,
+pub struct Browser<'a> {
+    pub test: &'a TestServer,
     http: reqwest::Client,
-    form_token: String,
+    pub form_token: String,
 }
 
 impl<'a> Browser<'a> {
-    fn new(test: &'a TestServer) -> Self {
+    pub fn new(test: &'a TestServer) -> Self {
         let http = reqwest::Client::builder()
             .cookie_store(true)
             .redirect(reqwest::redirect::Policy::none())
@@ -23,7 +23,7 @@ impl<'a> Browser<'a> {
     }
 
     /// Signed in with that credential.
-    async fn signed_in(test: &'a TestServer, credential: &str) -> Self {
+    pub async fn signed_in(test: &'a TestServer, credential: &str) -> Self {
         let mut browser = Self::new(test);
         let answer = browser.sign_in(credential, "").await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
@@ -32,27 +32,39 @@ impl<'a> Browser<'a> {
         browser
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Answer {
         self.test.send(self.http.get(self.test.url(path))).await
     }
 
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         self.test.send(self.http.post(self.test.url(path)).form(fields)).await
     }
 
+    /// A form with a file; `token` is what the form carries.
+    pub async fn upload(&self, path: &str, token: &str, file: &[u8]) -> Answer {
+        let part = |name: &str| format!("--cut\r\nContent-Disposition: form-data; name=\"{name}\"");
+        let mut body = format!("{}\r\n\r\n{token}\r\n", part("form_token")).into_bytes();
+        body.extend(format!("{}; filename=\"carried.txt\"\r\n\r\n", part("file")).bytes());
+        body.extend_from_slice(file);
+        body.extend(b"\r\n--cut--\r\n");
+        let request = self.http.post(self.test.url(path));
+        let request = request.header("content-type", "multipart/form-data; boundary=cut");
+        self.test.send(request.body(body)).await
+    }
+
     /// A form of this session.
-    async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let mut all = vec![("form_token", self.form_token.as_str())];
         all.extend(fields);
         self.post(path, &all).await
     }
 
-    async fn sign_in(&self, credential: &str, next: &str) -> Answer {
+    pub async fn sign_in(&self, credential: &str, next: &str) -> Answer {
         self.post("/console/sign-in", &[("credential", credential), ("next", next)]).await
     }
 }
 
-fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
+pub fn between<'t>(text: &'t str, before: &str, after: &str) -> &'t str {
     let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}"));
     rest.split_once(after).unwrap().0
 }
@@ -202,7 +214,7 @@ async fn markup_in_a_name_is_text() {
     let (slug, _) = test.client("<script>alert(1)</script>", "pro").await;
     let browser = Browser::signed_in(&test, ADMIN).await;
     let paths = ["/console".to_owned(), "/console/tenants".to_owned()];
-    let tabs = ["", "/usage", "/deployments", "/access", "/audit", "/suspend"];
+    let tabs = ["", "/usage", "/deployments", "/licenses", "/access", "/audit", "/suspend"];
     let tabs = tabs.map(|tab| format!("/console/tenants/{slug}{tab}"));
     for path in paths.into_iter().chain(tabs) {
         let page = browser.get(&path).await;

@@ -78,7 +78,7 @@ pub(super) async fn holds(
 ) -> Result<Vec<slots::Hold>, Problem> {
     let tenant = tx.tenant().uuid();
     let rows = sqlx::query!(
-        r#"SELECT held_until, status = 'released' AS "returned!" FROM instances
+        r#"SELECT held_until, returned FROM instances
            WHERE tenant_id = $1 AND license_id = $2 AND id <> $3 AND held_until > $4 AND NOT forced"#,
         tenant,
         license.uuid(),
@@ -112,7 +112,7 @@ pub(super) async fn hold(
              k8s_cluster_uid, version, status, offline, lease, held_until, last_seen_at, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'active', true, $9, $10, $11, $11)
          ON CONFLICT (tenant_id, id) DO UPDATE SET status = 'active', offline = true, forced = false,
-             lease = excluded.lease, released_at = NULL, last_seen_at = excluded.last_seen_at,
+             returned = false, lease = excluded.lease, released_at = NULL, last_seen_at = excluded.last_seen_at,
              held_until = greatest(instances.held_until, excluded.held_until)",
         tenant,
         hold.instance.uuid(),
@@ -185,7 +185,7 @@ pub(super) async fn release(
 ) -> Result<bool, Problem> {
     let tenant = tx.tenant().uuid();
     let done = sqlx::query!(
-        "UPDATE instances SET status = 'released', released_at = $3
+        "UPDATE instances SET status = 'released', released_at = $3, returned = true
          WHERE tenant_id = $1 AND id = $2 AND status <> 'released'",
         tenant,
         id.uuid(),

@@ -15,6 +15,7 @@ mod db;
 use std::io::Read;
 
 use axum::http::StatusCode;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tenure_catalog::Model;
@@ -434,6 +435,17 @@ pub async fn bound_file(
     let token = db::newest_answer(&mut tx, license, instance).await?;
     tx.commit().await?;
     let token = token.ok_or_else(|| Problem::not_found("file: none was made for this instance"))?;
-    let name = format!("{}-{}-{instance}.lic", claims.product, of.slug);
+    let revision = revision(&token).unwrap_or(claims.revision);
+    let name = format!("{}-{}-r{revision}.lic", claims.product, of.slug);
     Ok(LicenseFile { name, text: file::write(&token) })
+}
+
+/// The revision that a token of ours says it is.
+fn revision(token: &str) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Said {
+        revision: u64,
+    }
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    serde_json::from_slice::<Said>(&payload).ok().map(|said| said.revision)
 }

@@ -8,7 +8,7 @@ use axum::{
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Deserialize;
 use tenure_catalog::Model;
-use tenure_license::{Reason, State as LicenseState};
+use tenure_license::Reason;
 
 use super::{
     frame::{Frame, Section},
@@ -104,19 +104,18 @@ fn next_steps(look: &Look, now: Timestamp, zone: &TimeZone) -> Vec<String> {
                   contacts."
             .to_owned(),
     };
-    match (verdict.reason, verdict.state) {
-        (Reason::Valid, _) => {
+    match verdict.reason {
+        Reason::Valid => {
             let left = words::distance(record.expires_at, now);
             vec![format!("Nothing. The license ends on {ends}, {left}.")]
         }
-        (Reason::Revoked, _) => {
+        Reason::Revoked => {
             vec!["Ask the vendor why it was revoked. A new license has a new key.".to_owned()]
         }
-        (Reason::Superseded, _) => vec![
+        Reason::Superseded => vec![
             "Nothing has to be installed any more: the vendor operates the product from here on."
                 .to_owned(),
         ],
-        (_, LicenseState::Restricted | LicenseState::Terminated) => vec![ask, after],
         _ => vec![ask, after],
     }
 }

@@ -1,5 +1,9 @@
 //! `tenure license`.
 
+mod carried;
+mod convert;
+mod instances;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -7,6 +11,11 @@ use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use self::{
+    carried::{Answer, Report, Revocations},
+    convert::Convert,
+    instances::{Instances, Release, Restore},
+};
 use super::verify::Verify;
 use crate::{
     client::{self, Client},
@@ -20,6 +29,8 @@ use crate::{
 #[command(after_help = "Examples:
   tenure license issue acme-corp
   tenure license file acme-corp lic_0193... -o acme.lic
+  tenure license instances acme-corp lic_0193...
+  tenure license answer request.txt -o acme.lic
   tenure license verify acme.lic --keys jwks.json")]
 pub(crate) struct License {
     #[command(subcommand)]
@@ -113,6 +124,17 @@ Needs no credential. Ship the file with the product.")]
         #[command(flatten)]
         common: Common,
     },
+    Convert(Convert),
+    Instances(Instances),
+    Release(Release),
+    Restore(Restore),
+    /// Show the most that was held at once, by month
+    #[command(after_help = "Examples:
+  tenure license high-water acme-corp lic_0193...")]
+    HighWater(Which),
+    Answer(Answer),
+    Report(Report),
+    Revocations(Revocations),
     /// Verify a license with no network and no database
     Verify(Verify),
 }
@@ -145,6 +167,14 @@ impl License {
     pub(crate) async fn run(self) -> Result {
         match self.command {
             LicenseCommand::Verify(verify) => verify.run(),
+            LicenseCommand::Convert(convert) => convert.run().await,
+            LicenseCommand::Instances(instances) => instances.run().await,
+            LicenseCommand::Release(release) => release.run().await,
+            LicenseCommand::Restore(restore) => restore.run().await,
+            LicenseCommand::HighWater(which) => instances::high_water(&which).await,
+            LicenseCommand::Answer(answer) => answer.run().await,
+            LicenseCommand::Report(report) => report.run().await,
+            LicenseCommand::Revocations(revocations) => revocations.run().await,
             LicenseCommand::Issue { tenant, subscription, deployment, expires_at, common } => {
                 let client = Client::new(&common)?;
                 let id = client::subscription(&client, &tenant, subscription.as_deref()).await?;
