@@ -34,9 +34,18 @@ fn at(text: &str) -> Timestamp {
 
 fn claims() -> LicenseClaims {
     let features = vec!["sso".to_owned(), "air_gapped".to_owned()];
-    let runs = Limit { max: Some(200_000u32.into()), per: Some(Per::Month), over: Over::TrueUp };
+    let runs = Limit {
+        max: Some(200_000u32.into()),
+        per: Some(Per::Month),
+        over: Over::TrueUp,
+        unit: None,
+        warn_at: vec![],
+    };
     let limits = BTreeMap::from([
-        ("teams".to_owned(), Limit { max: None, per: None, over: Over::Block }),
+        (
+            "teams".to_owned(),
+            Limit { max: None, per: None, over: Over::Block, unit: None, warn_at: vec![] },
+        ),
         ("agent_runs".to_owned(), runs),
     ]);
     LicenseClaims {
@@ -67,6 +76,10 @@ fn claims() -> LicenseClaims {
         values: BTreeMap::new(),
         expiry_policy: ExpiryPolicy::PRESET,
         supersedes: None,
+        binding: None,
+        receipt: None,
+        enforcement: None,
+        sales_contact: None,
     }
 }
 

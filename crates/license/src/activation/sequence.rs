@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Digest;
 
-/// Earlier requests remembered, to tell a late duplicate from a fork.
+/// Earlier requests remembered, to tell a late duplicate from a fork. Of one that is older
+/// nothing is known, so it is taken for a duplicate: a copy that lies so far behind is told
+/// that it is late, and nobody else pays for it.
 pub const RECENT_MAX: usize = 8;
 
 /// What is remembered of an instance's requests.
@@ -18,7 +20,8 @@ pub const RECENT_MAX: usize = 8;
 pub struct Sequence {
     /// The number of the last request that was accepted; 0 before the first.
     pub last: u64,
-    /// Digests of the last requests, the newest last, at most [`RECENT_MAX`].
+    /// Digests of the last requests, of consecutive numbers up to `last`, the newest last, at
+    /// most [`RECENT_MAX`].
     pub recent: Vec<Digest>,
 }
 
@@ -44,16 +47,18 @@ pub enum Judgement {
     Ahead,
     /// The last one again: its answer was lost. Give the same answer.
     Repeat,
-    /// An older one that came late. Change nothing.
+    /// An older one that came late, or one too old to be remembered. Change nothing. Whoever
+    /// still waits for its answer is a copy, or an older snapshot, of the instance that went
+    /// on, and must learn it from the answer.
     Late,
-    /// A second history under the same key: a copy of the instance.
+    /// A second history under the same key, as two requests of one number show: a copy of the
+    /// instance.
     Fork,
 }
 
 impl Sequence {
     /// Tells what `presented` is.
     pub fn judge(&self, presented: &Presented) -> Judgement {
-        let known = || self.recent.contains(&presented.digest);
         if presented.seq > self.last.saturating_add(1) {
             return Judgement::Ahead;
         }
@@ -65,14 +70,20 @@ impl Sequence {
                 Judgement::Fork
             };
         }
-        if presented.seq == self.last && self.recent.last() == Some(&presented.digest) {
-            return Judgement::Repeat;
+        let back = usize::try_from(self.last - presented.seq).unwrap_or(usize::MAX);
+        match self.recent.iter().rev().nth(back) {
+            Some(known) if *known != presented.digest => Judgement::Fork,
+            Some(_) if back == 0 => Judgement::Repeat,
+            _ => Judgement::Late,
         }
-        if known() { Judgement::Late } else { Judgement::Fork }
     }
 
     /// Remembers an accepted request.
     pub fn accept(&mut self, presented: &Presented) {
+        // Numbers that were skipped are not known to have been anything.
+        if presented.seq != self.last.saturating_add(1) {
+            self.recent.clear();
+        }
         self.last = presented.seq;
         self.recent.push(presented.digest);
         if self.recent.len() > RECENT_MAX {
@@ -115,7 +126,23 @@ mod tests {
     fn two_histories_under_one_key_are_a_fork() {
         assert_eq!(after(3).judge(&request(3, "other", true)), Judgement::Fork);
         assert_eq!(after(3).judge(&request(2, "other", true)), Judgement::Fork);
-        assert_eq!(after(20).judge(&request(12, "r12", true)), Judgement::Fork, "forgotten");
+    }
+
+    #[test]
+    fn a_request_that_is_too_old_to_be_remembered_accuses_nobody() {
+        assert_eq!(after(20).judge(&request(12, "r12", false)), Judgement::Late);
+        assert_eq!(after(20).judge(&request(12, "other", true)), Judgement::Late);
+        assert_eq!(after(20).judge(&request(13, "other", true)), Judgement::Fork);
+    }
+
+    #[test]
+    fn a_request_of_a_time_that_was_lost_accuses_nobody() {
+        let mut restored = after(3);
+        restored.accept(&request(9, "r9", false));
+        assert_eq!(restored.judge(&request(6, "r6", true)), Judgement::Late);
+        assert_eq!(restored.judge(&request(3, "r3", true)), Judgement::Late);
+        assert_eq!(restored.judge(&request(9, "r9", false)), Judgement::Repeat);
+        assert_eq!(restored.judge(&request(9, "other", true)), Judgement::Fork);
     }
 
     #[test]

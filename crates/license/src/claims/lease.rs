@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tenure_core::{InstanceId, LicenseId};
 
-use super::NAME_LEN_MAX;
+use super::{LicenseClaims, NAME_LEN_MAX};
 use crate::token::{Kind, Payload, Registered, issuer};
 
 /// The short-lived renewal that an instance holds: proof that the vendor was in
@@ -49,6 +49,16 @@ impl LeaseClaims {
     pub fn renew_at(&self) -> Timestamp {
         let third = (self.exp.as_second() - self.iat.as_second()) / 3;
         Timestamp::from_second(self.iat.as_second() + third).unwrap_or(self.exp)
+    }
+}
+
+impl LeaseClaims {
+    /// Whether it renews that license: the same one, and the same instance where the license is
+    /// bound to one.
+    pub fn renews(&self, license: &LicenseClaims) -> bool {
+        let bound = license.binding.as_ref();
+        self.license == license.license
+            && bound.is_none_or(|to| to.instance == self.instance && to.key == self.key)
     }
 }
 

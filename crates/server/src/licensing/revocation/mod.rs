@@ -104,7 +104,10 @@ async fn bring_up_to_date(app: &App, product: ProductId) -> Result<Option<List>,
         // Better the old list than one that lacks something.
         return stored.map(|stored| stored.into_last_list()).transpose();
     }
-    let epoch = stored.as_ref().map_or(0, |stored| stored.epoch) + 1;
+    // Never behind the clock: a database restored from a backup must not number anew what is
+    // already about.
+    let clock = u64::try_from(now.as_second()).unwrap_or(0);
+    let epoch = clock.max(stored.as_ref().map_or(0, |stored| stored.epoch) + 1);
     let content = digest(&entries);
     let claims = RevocationsClaims {
         iss: issuer(&slug),

@@ -97,17 +97,8 @@ impl Proven {
     }
 
     /// What this call is to an instance.
-    ///
-    /// A call that is long forgotten and was signed before the last one came is a recording
-    /// that somebody plays back, not a copy of the instance: a copy signs anew.
     pub(crate) fn judge(&self, app: &App, instance: &Instance) -> Judgement {
-        let judgement = instance.sequence.judge(&self.presented(app, instance));
-        let old = self.proof.seq < instance.sequence.last
-            && self.proof.iat + tolerance() < instance.last_seen_at;
-        match judgement {
-            Judgement::Fork if old => Judgement::Late,
-            judgement => judgement,
-        }
+        instance.sequence.judge(&self.presented(app, instance))
     }
 
     /// A warning where the instance's clock is off. Nothing is refused for it.

@@ -1,0 +1,3 @@
+module tenure.example/sdk
+
+go 1.19
