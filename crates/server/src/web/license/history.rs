@@ -58,6 +58,9 @@ pub(in crate::web) fn rows(look: &Look, zone: &TimeZone) -> Vec<RevisionRow> {
     revisions.iter().enumerate().map(row).collect()
 }
 
+/// How a claim reads.
+type Say<'a> = &'a dyn Fn(&LicenseClaims) -> String;
+
 /// What the later of two revisions says otherwise.
 fn differences(
     product: &Product,
@@ -81,7 +84,7 @@ fn differences(
         let hours = claims.entitlements.support_sla_hours;
         hours.map_or_else(|| "none".to_owned(), |hours| words::counted(hours, "hour"))
     };
-    let single: [(&str, &dyn Fn(&LicenseClaims) -> String); 10] = [
+    let single: [(&str, Say<'_>); 10] = [
         ("model", &model),
         ("plan", &plan),
         ("edition", &|claims| edition(claims.edition).to_owned()),
