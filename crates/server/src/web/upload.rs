@@ -103,9 +103,17 @@ impl Outcome {
         Self {
             what,
             tone: if exchanged.warnings.is_empty() { "ok" } else { "warn" },
-            summary: exchanged.summary,
-            warnings: exchanged.warnings,
+            summary: plain(&exchanged.summary),
+            warnings: exchanged.warnings.iter().map(|text| plain(text)).collect(),
             answer: exchanged.file_name.zip(path),
         }
     }
+}
+
+/// A sentence of the API as pages say it: it begins large, and commands have no marks around them.
+pub(super) fn plain(text: &str) -> String {
+    let text = text.replace('`', "");
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
 }

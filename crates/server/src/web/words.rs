@@ -80,6 +80,7 @@ pub(super) fn actor(actor: &str) -> String {
     match actor.split_once(':') {
         Some(("staff", name)) => format!("{name}, staff"),
         _ if actor == "system" => "the server".to_owned(),
+        _ if actor.starts_with("ins_") => "the instance".to_owned(),
         _ if actor.starts_with("lic_") => "customer, with the license key".to_owned(),
         _ => actor.to_owned(),
     }

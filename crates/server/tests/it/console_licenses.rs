@@ -38,7 +38,7 @@ async fn a_license_is_issued_renewed_and_revoked_and_tells_what_changed() {
 
     // The subscription grows: the page says that the license lags, and a renewal says what came.
     let moved = json!({ "plan": "team" });
-    let at = format!("/api/v1/admin/tenants/acme/subscriptions/{subscription}/plan");
+    let at = format!("/api/v1/admin/tenants/acme/subscriptions/{subscription}/move");
     test.post(ADMIN, &at, moved).await.expect(200);
     let stale = browser.get(&path).await;
     assert!(stale.text.contains("The subscription allows something else now."), "{}", stale.text);
@@ -121,6 +121,7 @@ async fn instances_show_their_health_and_are_released_and_restored() {
     let mut other = TestInstance::new(2);
     other.activate(&test, &license.key).await.expect(200);
     test.advance_to("2026-03-10T00:00:00Z");
+    let browser = Browser::signed_in(&test, ADMIN).await;
     let overview = browser.get("/console").await;
     assert!(overview.text.contains("has not called since its lease ended"), "{}", overview.text);
 }

@@ -129,22 +129,25 @@ fn changed_limits(
     ids.dedup();
     let difference = |id: &String| {
         let (was, is) = (before.limit(id), after.limit(id));
+        // Where only the number is another one, only the number is said.
+        let alike = was.zip(is).is_some_and(|(a, b)| (a.per, a.over) == (b.per, b.over));
+        let say = |one: &Limit| if alike { most(one) } else { limit(one) };
         (was != is).then(|| Difference {
             what: limits::name(product, id).to_lowercase(),
-            before: was.map(limit),
-            after: is.map(limit),
+            before: was.map(say),
+            after: is.map(say),
         })
     };
     ids.into_iter().filter_map(difference).collect()
 }
 
+fn most(limit: &Limit) -> String {
+    limit.max.map_or_else(|| "unlimited".to_owned(), |max| words::number(max.value()))
+}
+
 fn limit(limit: &Limit) -> String {
-    let most = limit.max.map_or_else(|| "unlimited".to_owned(), |max| words::number(max.value()));
-    format!(
-        "{most} {}, past it: {}",
-        limits::window(limit),
-        limits::over(limit.over).to_lowercase()
-    )
+    let (most, over) = (most(limit), limits::over(limit.over).to_lowercase());
+    format!("{most} {}, past it: {over}", limits::window(limit))
 }
 
 /// Settings of the plan; their values are the product's own words.

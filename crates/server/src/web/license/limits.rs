@@ -66,7 +66,7 @@ fn row(product: &Product, id: &str, limit: &Limit, known: &Use<'_>) -> LimitRow 
             let month = mark.month.strftime("%B %Y").to_string();
             (words::number(mark.value.normalize()), month)
         }),
-        over: over(limit.over),
+        over: if max.is_some() { over(limit.over) } else { "No limit" },
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn facts(
     let (license, claims) = (&look.detail.license, &look.claims);
     let fact = |label, value: String, note: String| Fact { label, value, note };
     let mut facts = vec![
-        fact("Plan", plan(look), format!("edition {}", edition(claims.edition).to_lowercase())),
+        fact("Plan", plan(look), format!("{} edition", edition(claims.edition))),
         fact(
             "Ends",
             words::date(license.expires_at, zone),
@@ -76,12 +76,12 @@ pub(super) fn facts(
             license.revision.to_string(),
             format!("issued {}", words::date(license.issued_at, zone)),
         ),
-        fact("People", claims.seats.to_string(), String::new()),
-        fact("May be used in", place.unwrap_or("any deployment").to_owned(), String::new()),
+        fact("People", words::title(&claims.seats.to_string()), String::new()),
+        fact("May be used in", place.unwrap_or("Any deployment").to_owned(), String::new()),
         fact("Contact with the vendor", contact(look), String::new()),
     ];
     if let Some(hours) = claims.entitlements.support_sla_hours {
-        let first = format!("first answer within {}", words::counted(hours, "hour"));
+        let first = format!("First answer within {}", words::counted(hours, "hour"));
         facts.push(fact("Support", first, String::new()));
     }
     if let Some(mode) = &claims.mode {
@@ -96,7 +96,7 @@ pub(super) fn facts(
 fn contact(look: &Look) -> String {
     let days = look.claims.offline_grace_period_days;
     match look.claims.phone_home_required {
-        true => format!("needed every {}", words::counted(days, "day")),
-        false => "not needed".to_owned(),
+        true => format!("Needed every {}", words::counted(days, "day")),
+        false => "Not needed".to_owned(),
     }
 }

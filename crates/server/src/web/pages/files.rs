@@ -91,7 +91,8 @@ pub(in crate::web) async fn submit(
                 show_page(&app, &signed_in, None, outcome).await
             }
             Err(problem) if matches!(problem.status, 404 | 409 | 413 | 422) => {
-                let mut page = show_page(&app, &signed_in, Some(problem.detail), None).await?;
+                let mut page =
+                    show_page(&app, &signed_in, Some(upload::plain(&problem.detail)), None).await?;
                 *page.status_mut() =
                     StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
                 Ok(page)

@@ -71,7 +71,8 @@ pub(super) async fn submit(
         match answer(&app, &holder, request).await {
             Ok(exchanged) => show_page(&app, &holder, None, Some(Outcome::new(exchanged))).await,
             Err(problem) if matches!(problem.status, 404 | 409 | 413 | 422) => {
-                let mut page = show_page(&app, &holder, Some(problem.detail), None).await?;
+                let mut page =
+                    show_page(&app, &holder, Some(upload::plain(&problem.detail)), None).await?;
                 *page.status_mut() =
                     StatusCode::from_u16(problem.status).unwrap_or(StatusCode::CONFLICT);
                 Ok(page)
