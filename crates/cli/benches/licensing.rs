@@ -130,6 +130,7 @@ impl Speaker {
             purpose,
             seq: self.seq,
             nonce: self.nonce.clone(),
+            jti: String::new(),
             iat: Timestamp::now(),
             body: Digest::sha256(body.as_bytes()),
         };

@@ -143,6 +143,7 @@ pub fn draft(
         purpose: kind.purpose(),
         seq: state.seq + 1,
         nonce: state.nonce.clone(),
+        jti: format!("{:016x}", state.salt),
         iat: now,
         body: Digest::sha256(body.as_bytes()),
     })

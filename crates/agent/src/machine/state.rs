@@ -36,6 +36,10 @@ pub struct State {
     pub seq: u64,
     /// The nonce of the next call.
     pub nonce: String,
+    /// What tells the next call from that of a copy; drawn anew by the caller before each
+    /// call, and never kept: a copy would have it too.
+    #[serde(skip)]
+    pub salt: u64,
     /// The call that was written down and not answered yet.
     pub outstanding: Option<Call>,
     /// How often to send a heartbeat, in seconds, as the vendor said last.

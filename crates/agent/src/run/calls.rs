@@ -11,7 +11,7 @@ use tenure_license::instance::Purpose;
 
 use crate::{
     Agent, Error,
-    agent::Inner,
+    agent::{Inner, random_u64},
     error::Result,
     machine::{self, Call, CallKind},
     store::Sent,
@@ -72,6 +72,7 @@ impl Agent {
         let body = self.body(&inner, kind).await?;
         let now = self.now();
         let Inner { state, seed, .. } = &mut *inner;
+        state.salt = random_u64()?;
         let call = machine::prepare(state, kind, body, seed.key(), now)
             .map_err(|error| Error::refused(error.code(), error.to_string()))?
             .clone();

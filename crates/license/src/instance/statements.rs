@@ -37,6 +37,10 @@ pub struct Proof {
     pub seq: u64,
     /// What the answer to the call before handed out; any text in the first call.
     pub nonce: String,
+    /// Random, drawn anew for each call: two copies of an instance that do the same in the
+    /// same second still send different bytes, and are noticed.
+    #[serde(default)]
+    pub jti: String,
     /// The instance's clock.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub iat: Timestamp,

@@ -34,6 +34,7 @@ fn proof(key: &InstanceKey) -> Proof {
         purpose: Purpose::Heartbeat,
         seq: 3,
         nonce: "n".into(),
+        jti: String::new(),
         iat: now(),
         body: Digest::sha256(b"{}"),
     }

@@ -157,6 +157,7 @@ impl TestInstance {
             purpose,
             seq,
             nonce: self.nonce.clone(),
+            jti: String::new(),
             iat: at,
             body: Digest::sha256(body.as_bytes()),
         };
@@ -494,6 +495,11 @@ impl TestServer {
             .header("tenure-proof", &call.proof)
             .body(call.body.clone());
         self.send(request).await
+    }
+
+    /// The test's moment.
+    pub fn clock_now(&self) -> Timestamp {
+        tenure_core::Clock::now(&*self.clock)
     }
 
     /// Moves the clock forward.

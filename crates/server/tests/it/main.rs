@@ -10,6 +10,7 @@
 
 mod harness;
 
+mod agents;
 mod audit;
 mod authorization;
 mod bad_input;
