@@ -59,8 +59,8 @@ pub async fn convert(
     id: LicenseId,
     how: ConvertLicense,
 ) -> Result<IssuedLicense, Problem> {
-    let supersede_at = supersede_at(&how, call.now)?;
     let subscription = super::read(app, tenant, id).await?.license.subscription_id;
+    let supersede_at = supersede_at(&how, call.now)?;
     let newest = subscriptions::newest_of(app, tenant, subscription).await?;
     let mut tx = app.db().tenant(tenant).await?;
     let before = lock(&mut tx, id).await?;
