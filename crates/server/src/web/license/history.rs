@@ -10,6 +10,9 @@ use crate::{
     web::words,
 };
 
+/// What a claim is called, and what it says.
+type Claim<'a> = (&'a str, &'a dyn Fn(&LicenseClaims) -> String);
+
 /// One difference, as the audit trail shows them.
 pub(in crate::web) struct Difference {
     pub(in crate::web) what: String,
@@ -58,9 +61,6 @@ pub(in crate::web) fn rows(look: &Look, zone: &TimeZone) -> Vec<RevisionRow> {
     revisions.iter().enumerate().map(row).collect()
 }
 
-/// How a claim reads.
-type Say<'a> = &'a dyn Fn(&LicenseClaims) -> String;
-
 /// What the later of two revisions says otherwise.
 fn differences(
     product: &Product,
@@ -84,7 +84,7 @@ fn differences(
         let hours = claims.entitlements.support_sla_hours;
         hours.map_or_else(|| "none".to_owned(), |hours| words::counted(hours, "hour"))
     };
-    let single: [(&str, Say<'_>); 10] = [
+    let single: [Claim<'_>; 10] = [
         ("model", &model),
         ("plan", &plan),
         ("edition", &|claims| edition(claims.edition).to_owned()),
