@@ -355,7 +355,7 @@ async fn the_offline_year_request_license_reports_receipts_renewal_true_up_and_r
         assert_eq!(customer.carry(packed).await["file"], counted["file"], "again: the same");
         agent.install(counted["file"].as_str().unwrap()).await.unwrap();
         // Past the included 10,000 a month, 23,000 at 0.50.
-        customer.pass(days(1));
+        customer.pass(SignedDuration::from_hours(1));
         let bill = customer.bill().await;
         let lines = bill["lines"].as_array().unwrap();
         let over = lines.iter().find(|line| line["charge"] == "overage.agent_runs");
@@ -376,7 +376,7 @@ async fn the_offline_year_request_license_reports_receipts_renewal_true_up_and_r
 
     let returned = customer.carry(agent.give_back().await.unwrap()).await;
     assert_eq!(returned["kind"], "return");
-    assert_eq!(customer.instances().await["items"][0]["status"], "released");
+    assert_eq!(customer.instances().await["items"][0]["state"], "released");
 }
 
 #[tokio::test]
@@ -403,7 +403,7 @@ async fn a_copied_machine_is_found_and_both_live_on_while_slots_last() {
     assert!(a.is_some() && b.is_some() && a != b, "instances of their own: {a:?} {b:?}");
     let instances = customer.instances().await;
     let quarantined = instances["items"].as_array().unwrap().iter();
-    assert_eq!(quarantined.filter(|i| i["status"] == "quarantined").count(), 1, "{instances}");
+    assert_eq!(quarantined.filter(|i| i["state"] == "quarantined").count(), 1, "{instances}");
 }
 
 fn copy(from: &std::path::Path, to: &std::path::Path) {
