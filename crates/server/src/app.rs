@@ -105,7 +105,7 @@ impl App {
             tenant_keys: Guarded::new(TENANT_KEYS_MAX, freshness.clone()),
             signers: Guarded::new(SIGNERS_MAX, freshness.clone()),
             staff: Guarded::new(STAFF_MAX, freshness.clone()),
-            licensing: Service::new(&freshness),
+            licensing: Service::new(&freshness, config.verified_tokens_max),
             newest: Guarded::new(CATALOGS_MAX, freshness.clone()),
             catalogs: quick_cache::sync::Cache::new(CATALOGS_MAX),
             metrics: crate::health::Metrics::default(),

@@ -4,6 +4,9 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use crate::products::signing::pkcs11;
 
+/// License tokens remembered as verified, when nobody says otherwise.
+pub const VERIFIED_TOKENS_MAX: usize = 10_000;
+
 /// Settings of a control plane. The environment variable of each is its name
 /// in capitals behind `TENURE_`.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub struct Config {
     pub test_clock: bool,
     /// Where people reach this server, for links in environments and licenses.
     pub public_url: String,
+    /// License tokens remembered as verified, at most; 0 verifies each one anew.
+    pub verified_tokens_max: usize,
     /// The security module in which new signing keys are made; in the database when absent.
     pub pkcs11: Option<pkcs11::Settings>,
 }
@@ -30,6 +35,7 @@ impl Default for Config {
             products_dir: None,
             test_clock: false,
             public_url: "http://127.0.0.1:8765".to_owned(),
+            verified_tokens_max: VERIFIED_TOKENS_MAX,
             pkcs11: None,
         }
     }

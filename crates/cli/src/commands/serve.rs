@@ -74,6 +74,15 @@ pub(crate) struct Serve {
     /// Allow `tenure clock --to`; marks the database as a test database for ever
     #[arg(long, env = "TENURE_TEST_CLOCK", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     test_clock: bool,
+    /// License tokens remembered as verified, at most; 0 verifies each one anew
+    #[arg(
+        long,
+        env = "TENURE_VERIFIED_TOKENS_MAX",
+        hide_env_values = true,
+        value_name = "NUMBER",
+        default_value_t = tenure_server::config::VERIFIED_TOKENS_MAX
+    )]
+    verified_tokens_max: usize,
     /// The PKCS#11 module in which new signing keys are made; the private keys never leave it
     #[arg(
         long,
@@ -166,6 +175,7 @@ impl Serve {
             products_dir: self.products_dir.clone(),
             test_clock: self.test_clock,
             public_url,
+            verified_tokens_max: self.verified_tokens_max,
             pkcs11: self.pkcs11(),
         };
         let clock = Arc::new(tenure_core::SystemClock);

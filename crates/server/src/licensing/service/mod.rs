@@ -66,12 +66,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(freshness: &Freshness) -> Self {
+    pub(crate) fn new(freshness: &Freshness, verified_tokens_max: usize) -> Self {
         Self {
             instances: Guarded::new(INSTANCES_KNOWN_MAX, freshness.clone()),
             standings: Guarded::new(STANDINGS_MAX, freshness.clone()),
             keys: Guarded::new(CREDENTIALS_MAX, freshness.clone()),
-            tokens: Guarded::new(CREDENTIALS_MAX, freshness.clone()),
+            tokens: Guarded::new(verified_tokens_max, freshness.clone()),
             trust: Guarded::new(PRODUCTS_MAX, freshness.clone()),
             revocations: Guarded::new(PRODUCTS_MAX, freshness.clone()),
             limits: Limits::default(),
