@@ -168,11 +168,14 @@ fn member(json: &str, name: &str) -> String {
 
 /// Signed heartbeats, durable, against a transaction that updates one row of the same table.
 pub(crate) async fn heartbeats(serve: &Serve, admin_url: &str, licensed: &Licensed) {
+    // One by the service, to know that it is the real thing; the others as rows, because
+    // activations are limited by address.
     let mut connection = Connection::open(serve.address).await;
-    let mut speakers = Vec::with_capacity(INSTANCES);
-    for number in 0..INSTANCES {
-        speakers.push(Speaker::activate(number, licensed, &mut connection).await);
-    }
+    let mut speakers = vec![Speaker::activate(0, licensed, &mut connection).await];
+    let mut conn = PgConnection::connect(admin_url).await.expect("the cluster answers");
+    let (rows, others) = instances(licensed, 1, INSTANCES - 1, 1);
+    copy(&mut conn, &rows).await;
+    speakers.extend(others);
     let ours = speak(serve.address, speakers).await;
     let bare = bare_updates(admin_url, licensed.tenant).await;
     figure("heartbeats", &ours.to_string(), &bare.beside("bare update transactions", &ours, "0.5"));
@@ -264,12 +267,10 @@ pub(crate) async fn many(serve: &Serve, admin_url: &str) {
     let mut speakers = Vec::with_capacity(MANY_SPEAKING);
     for number in 0..MANY_LICENSES {
         let licensed = licensed(serve, &format!("Many {number}")).await;
-        let (rows, some) = instances(&licensed, number, MANY / MANY_LICENSES);
-        let statement = "COPY instances (tenant_id, id, license_id, public_key, name, status, held_until, \
-                         last_seen_at, created_at) FROM STDIN";
-        let mut sink = conn.copy_in_raw(statement).await.expect("COPY");
-        sink.send(rows.as_bytes()).await.expect("rows");
-        sink.finish().await.expect("all rows");
+        let count = MANY / MANY_LICENSES;
+        let first = 1_000_000 + number * count;
+        let (rows, some) = instances(&licensed, first, count, MANY / MANY_SPEAKING);
+        copy(&mut conn, &rows).await;
         speakers.extend(some);
     }
     sqlx::raw_sql("ANALYZE instances").execute(&mut conn).await.expect("statistics");
@@ -284,15 +285,28 @@ pub(crate) async fn many(serve: &Serve, admin_url: &str) {
     );
 }
 
-/// Rows as `COPY` takes them, and some of the instances as speakers.
-fn instances(licensed: &Licensed, number: usize, count: usize) -> (String, Vec<Speaker>) {
+async fn copy(conn: &mut PgConnection, rows: &str) {
+    let statement = "COPY instances (tenant_id, id, license_id, public_key, name, status, held_until, \
+                     last_seen_at, created_at) FROM STDIN";
+    let mut sink = conn.copy_in_raw(statement).await.expect("COPY");
+    sink.send(rows.as_bytes()).await.expect("rows");
+    sink.finish().await.expect("all rows");
+}
+
+/// So many instances, by keys from `first` on: rows as `COPY` takes them, and each `every`th
+/// as a speaker.
+fn instances(
+    licensed: &Licensed,
+    first: usize,
+    count: usize,
+    every: usize,
+) -> (String, Vec<Speaker>) {
     use std::fmt::Write;
-    let speaking = MANY_SPEAKING / MANY_LICENSES;
     let now = Timestamp::now();
     let until = now + jiff::SignedDuration::from_hours(24);
-    let (mut rows, mut some) = (String::new(), Vec::with_capacity(speaking));
+    let (mut rows, mut some) = (String::new(), Vec::with_capacity(count / every + 1));
     for n in 0..count {
-        let key = key(1_000_000 + number * count + n);
+        let key = key(first + n);
         let id = InstanceId::new(now);
         writeln!(
             rows,
@@ -303,7 +317,7 @@ fn instances(licensed: &Licensed, number: usize, count: usize) -> (String, Vec<S
             hex::encode(key.public().as_bytes()),
         )
         .expect("a string takes everything");
-        if n % (count / speaking) == 0 {
+        if n % every == 0 {
             some.push(Speaker { key, instance: id, seq: 0, nonce: "first".into() });
         }
     }

@@ -58,6 +58,8 @@ pub(crate) struct Service {
     pub(super) standings: Guarded<LicenseId, Arc<Standing>>,
     pub(super) keys: Guarded<CredentialDigest, (TenantId, LicenseId)>,
     pub(super) tokens: Guarded<CredentialDigest, Arc<Verified<LicenseClaims>>>,
+    /// Answers to validations, as they were sent.
+    pub(super) validations: Guarded<CredentialDigest, validate::Answered>,
     pub(super) trust: Guarded<String, Arc<TrustSet>>,
     pub(super) revocations: Guarded<ProductId, Option<Arc<List>>>,
     limits: Limits,
@@ -72,6 +74,7 @@ impl Service {
             standings: Guarded::new(STANDINGS_MAX, freshness.clone()),
             keys: Guarded::new(CREDENTIALS_MAX, freshness.clone()),
             tokens: Guarded::new(verified_tokens_max, freshness.clone()),
+            validations: Guarded::new(verified_tokens_max, freshness.clone()),
             trust: Guarded::new(PRODUCTS_MAX, freshness.clone()),
             revocations: Guarded::new(PRODUCTS_MAX, freshness.clone()),
             limits: Limits::default(),
@@ -84,11 +87,13 @@ impl Service {
         self.instances.forget(|_, known| tenants.contains(&known.tenant));
         self.standings.forget(|_, standing| tenants.contains(&standing.tenant));
         self.keys.forget(|_, (tenant, _)| tenants.contains(tenant));
+        self.validations.forget(|_, known| tenants.contains(&known.tenant));
     }
 
     /// Forgets the revocation lists: something was perhaps taken back.
     pub(crate) fn forget_revocations(&self) {
         self.revocations.forget(|_, _| true);
+        self.validations.forget(|_, _| true);
     }
 
     pub(crate) fn forget_everything(&self) {
@@ -96,6 +101,7 @@ impl Service {
         self.standings.forget(|_, _| true);
         self.keys.forget(|_, _| true);
         self.tokens.forget(|_, _| true);
+        self.validations.forget(|_, _| true);
         self.trust.forget(|_, _| true);
         self.revocations.forget(|_, _| true);
     }

@@ -1,19 +1,56 @@
 //! `POST /api/v1/validate`: what a license token is worth now, by the vendor's
 //! own knowledge.
 
+use axum::body::Bytes;
+use jiff::{SignedDuration, Timestamp};
 use tenure_api::licensing::Validation;
-use tenure_license::{Reason, State, state};
+use tenure_core::TenantId;
+use tenure_license::{Digest, Reason, State, state};
 
 use super::{activate::readable, holder, standing};
 use crate::{App, http::Problem, licensing::revocation, products};
 
+/// How long an answer is given again. Whatever changes forgets it at once; this is for what
+/// only time changes.
+const ANSWER_LIFE: SignedDuration = SignedDuration::from_secs(1);
+
+/// An answer, as it was sent.
+#[derive(Clone)]
+pub(crate) struct Answered {
+    pub(super) tenant: TenantId,
+    body: Bytes,
+    until: Timestamp,
+}
+
+/// The answer to a validation, as JSON.
+pub(super) async fn answer(app: &App, token: &str) -> Result<Bytes, Problem> {
+    let (now, cache) = (app.now(), &app.licensing().validations);
+    let digest = *Digest::sha256(token.as_bytes()).as_bytes();
+    if let Some(known) = cache.get(&digest).filter(|known| now < known.until) {
+        return Ok(known.body);
+    }
+    // Taken first: what changes while this is worked out keeps it from being remembered.
+    let ticket = cache.ticket();
+    let (answer, tenant) = validate(app, token, now).await?;
+    let body = Bytes::from(serde_json::to_vec(&answer).map_err(Problem::internal)?);
+    if let Some(tenant) = tenant {
+        let until = now.checked_add(ANSWER_LIFE).unwrap_or(now);
+        cache.put(ticket, digest, Answered { tenant, body: body.clone(), until });
+    }
+    Ok(body)
+}
+
 /// Validates a token. One that is not genuine is an answer, not an error.
-pub(super) async fn validate(app: &App, token: &str) -> Result<Validation, Problem> {
-    let now = app.now();
+/// With whose license it is, where it is genuine.
+async fn validate(
+    app: &App,
+    token: &str,
+    now: Timestamp,
+) -> Result<(Validation, Option<TenantId>), Problem> {
     let token = match holder::verified(app, token.trim()).await? {
         Ok(token) => token,
         Err(error) => {
-            return Ok(Validation {
+            let answer = Validation {
                 valid: false,
                 status: "invalid".to_owned(),
                 reason: error.code().to_owned(),
@@ -21,7 +58,8 @@ pub(super) async fn validate(app: &App, token: &str) -> Result<Validation, Probl
                 entitlements: None,
                 expiry: None,
                 revision: None,
-            });
+            };
+            return Ok((answer, None));
         }
     };
     let claims = token.claims();
@@ -45,7 +83,7 @@ pub(super) async fn validate(app: &App, token: &str) -> Result<Validation, Probl
         (Some(notice), Some(bound)) => Some(format!("{notice} {bound}")),
         (notice, bound) => notice.or(bound),
     };
-    Ok(Validation {
+    let answer = Validation {
         valid: verdict.state != State::Terminated && verdict.reason != Reason::Superseded,
         status: verdict.state.word().to_owned(),
         reason: verdict.reason.code().to_owned(),
@@ -53,5 +91,6 @@ pub(super) async fn validate(app: &App, token: &str) -> Result<Validation, Probl
         entitlements: Some(readable(claims)?),
         expiry: Some(claims.exp),
         revision: standing.map(|standing| standing.claims().revision),
-    })
+    };
+    Ok((answer, Some(held.tenant)))
 }
