@@ -160,6 +160,7 @@ async fn licenses(serve: &Serve, data: &std::path::Path, admin_url: &str) {
     licensing::validate(serve, &bare, &customer).await;
     bare.stop();
     licensing::heartbeats(serve, admin_url, &customer).await;
+    licensing::agent(serve, data, &licensing::licensed(serve, "Agent").await).await;
     licensing::many(serve, admin_url).await;
 }
 

@@ -21,7 +21,7 @@ use crate::{
     figure,
     http::{self, Connection, Timing},
     made,
-    process::{Constant, Serve},
+    process::{Agent, Constant, Serve},
 };
 
 const CONNECTIONS: usize = 16;
@@ -33,6 +33,9 @@ const MANY: usize = 100_000;
 const MANY_LICENSES: usize = 10;
 /// Instances of the large installation that send heartbeats.
 const MANY_SPEAKING: usize = 4_000;
+
+/// For how long an idle agent is watched.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// A license of a customer of its own.
 pub(crate) struct Licensed {
@@ -259,6 +262,27 @@ async fn bare_updates(admin_url: &str, tenant: Uuid) -> Timing {
         all.extend(task.await.expect("a worker"));
     }
     Timing::of(all, began.elapsed())
+}
+
+/// The agent beside a product: what it costs the customer's machine.
+pub(crate) async fn agent(serve: &Serve, dir: &std::path::Path, licensed: &Licensed) {
+    let path = "/.well-known/tenure/incidentfox/jwks.json";
+    let jwks = Connection::open(serve.address).await.get(path, "").await.body;
+    let Some(agent) = Agent::start(dir, serve.address, &jwks, &licensed.key).await else {
+        return figure("agent", "left out", "set TENURE_AGENT_BIN");
+    };
+    let mut connection = Connection::open(agent.address()).await;
+    for _ in 0..100 {
+        connection.get("/health", "").await;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = agent.cpu_ticks();
+    tokio::time::sleep(IDLE).await;
+    let ticks = agent.cpu_ticks() - before;
+    figure("agent, resident", &format!("{:.1} MB", agent.resident_mb()), "goal under 15 MB");
+    let percent = ticks as f64 / IDLE.as_secs_f64();
+    figure("agent, idle", &format!("{percent:.2} % of a core"), "over half a minute");
+    agent.stop();
 }
 
 /// A hundred thousand instances on one server: their heartbeats, and its memory.

@@ -29,6 +29,82 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
+fn resident_mb(child: &Child) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
+    let status = status.unwrap_or_default();
+    let kb = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    kb.unwrap_or(f64::NAN) / 1000.0
+}
+
+/// The agent of a customer.
+pub(crate) struct Agent {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Agent {
+    /// Starts it with a license key and waits until the license is active; `None` without a
+    /// binary (`TENURE_AGENT_BIN`, which `scripts/bench` sets).
+    pub(crate) async fn start(
+        dir: &Path,
+        server: SocketAddr,
+        jwks: &str,
+        key: &str,
+    ) -> Option<Self> {
+        let program = std::env::var_os("TENURE_AGENT_BIN")?;
+        let keys = dir.join("agent-keys.json");
+        std::fs::write(&keys, jwks).expect("the key set");
+        let address = free_address();
+        let child = Command::new(program)
+            .arg("run")
+            .arg("--keys")
+            .arg(&keys)
+            .env("TENURE_AGENT_DATA_DIR", dir.join("agent"))
+            .env("TENURE_AGENT_SERVER", format!("http://{server}"))
+            .env("TENURE_AGENT_LISTEN", address.to_string())
+            .env("LICENSE_KEY", key)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("tenure-agent starts");
+        let began = Instant::now();
+        loop {
+            assert!(began.elapsed() < START_TIMEOUT, "the agent did not become active");
+            if TcpStream::connect(address).is_ok() {
+                let health = Connection::open(address).await.get("/health", "").await;
+                if health.body.contains("\"license\":\"active\"") {
+                    return Some(Self { child, address });
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn resident_mb(&self) -> f64 {
+        resident_mb(&self.child)
+    }
+
+    /// Time that it has run on a core, in clock ticks of a hundredth of a second.
+    pub(crate) fn cpu_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.unwrap_or_default();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or("").split(' ').collect();
+        let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<u64>().ok());
+        ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0)
+    }
+
+    pub(crate) fn stop(mut self) {
+        end(&mut self.child);
+    }
+}
+
 pub(crate) struct Serve {
     child: Child,
     pub(crate) address: SocketAddr,
@@ -74,13 +150,7 @@ impl Serve {
     }
 
     pub(crate) fn resident_mb(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.unwrap_or_default();
-        let kb = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<f64>().ok());
-        kb.unwrap_or(f64::NAN) / 1000.0
+        resident_mb(&self.child)
     }
 
     pub(crate) fn stop(mut self) {

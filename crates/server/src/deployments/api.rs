@@ -39,6 +39,7 @@ pub enum Format {
 #[into_params(parameter_in = Query)]
 pub struct EnvironmentQuery {
     /// `dotenv` or `json`; `dotenv` when absent.
+    #[param(inline)]
     pub format: Option<Format>,
 }
 

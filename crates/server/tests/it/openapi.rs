@@ -36,6 +36,28 @@ fn differences(at: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
     found.push(format!("~ {at}: {short_old:.80} is now {short_new:.80}"));
 }
 
+/// Every `$ref` below a value.
+fn references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(to)) = members.get("$ref") {
+                found.insert(to.clone());
+            }
+            members.values().for_each(|member| references(member, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn everything_that_the_description_refers_to_is_in_it() {
+    let (document, mut found) = (document(), BTreeSet::new());
+    references(&document, &mut found);
+    let missing = |to: &&String| document.pointer(to.trim_start_matches('#')).is_none();
+    assert_eq!(found.iter().filter(missing).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
 #[test]
 fn the_description_is_the_committed_one() {
     let new = document();

@@ -22,8 +22,8 @@ use tenure_catalog::Model;
 use tenure_core::{InstanceId, LicenseId, ProductId, ReportId, TenantId};
 use tenure_license::{
     LicenseClaims, LicenseKey,
-    activation::slots::{self, Decision, Policy},
-    claims::{Binding, Over},
+    activation::slots::{self, Decision},
+    claims::Binding,
     file::{self, FileKind},
     instance::{self, Request, RequestKind, Return},
 };
@@ -31,7 +31,7 @@ use tenure_tenancy::TenantTx;
 use utoipa::ToSchema;
 
 use super::{
-    License, LicenseFile,
+    License, LicenseFile, instances,
     issuing::{sign_aside, whole_second},
     reports::{self, Origin, TEXT_BYTES_MAX},
     require_active,
@@ -285,18 +285,6 @@ async fn product_of(app: &App, tx: &mut TenantTx, license: &License) -> Result<P
     Ok(products::catalog(app, version).await?.product_id)
 }
 
-/// How many instances may hold a license: its limit `instances`, and what is let in beyond.
-pub(super) fn policy(claims: &LicenseClaims, overage_percent: u32) -> Policy {
-    match claims.limit("instances") {
-        Some(limit) => {
-            let max = limit.max.and_then(|max| u64::try_from(max.value().floor()).ok());
-            let overage_percent = if limit.over == Over::Block { 0 } else { overage_percent };
-            Policy { max, overage_percent }
-        }
-        None => Policy::UNLIMITED,
-    }
-}
-
 async fn take_slot(
     app: &App,
     tx: &mut TenantTx,
@@ -308,7 +296,7 @@ async fn take_slot(
     let subscription = subscriptions::db::find(tx, license.subscription_id).await?;
     let Some(subscription) = subscription else { return Err(Problem::not_found("subscription")) };
     let catalog = products::catalog(app, subscription.catalog_version_id).await?;
-    let policy = policy(claims, catalog.product.license.overage_percent);
+    let policy = instances::policy(claims, catalog.product.license.overage_percent);
     let others = db::holds(tx, license.id, instance, now).await?;
     match slots::decide(policy, &others, now) {
         Decision::Granted | Decision::Overage => Ok(()),

@@ -108,6 +108,7 @@ pub async fn high_water(
 pub struct AttentionQuery {
     /// `quarantined`: two copies used one key. `silent`: connected, and not heard of for a day.
     #[param(example = "quarantined")]
+    #[param(inline)]
     pub status: Concern,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
