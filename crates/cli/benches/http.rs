@@ -35,15 +35,16 @@ impl Connection {
     }
 
     pub(crate) async fn get(&mut self, path: &str, token: &str) -> Answer {
-        let head =
-            format!("GET {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\n\r\n");
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n"
+        );
         self.exchange(head.as_bytes(), b"").await;
         self.answer().await
     }
 
     pub(crate) async fn post(&mut self, path: &str, token: &str, kind: &str, body: &str) -> Answer {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\n\
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
              content-type: {kind}\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
@@ -162,7 +163,7 @@ pub(crate) async fn reads(
     seconds: u64,
 ) -> Timing {
     let request =
-        format!("GET {path} HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {token}\r\n\r\n");
+        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n");
     posts(address, request.as_bytes(), connections, seconds).await
 }
 

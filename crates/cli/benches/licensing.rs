@@ -98,7 +98,7 @@ fn post(path: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nhost: t\r\ncontent-type: application/json\r\n{headers}content-length: {length}\r\n\r\n{body}"
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{headers}content-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
 }
@@ -142,7 +142,7 @@ impl Speaker {
     }
 
     fn beat(&mut self) -> Vec<u8> {
-        let body = r#"{"usage_stats":{"teams":"4","users":"31"}}"#;
+        let body = r#"{"usage_stats":{"teams":"4","users":"31"},"revision":1,"epoch":0}"#;
         self.call(Purpose::Heartbeat, "/api/v1/heartbeat", body, Some(self.instance))
     }
 
