@@ -76,11 +76,12 @@ impl Agent {
             if TcpStream::connect(address).is_ok() {
                 let health = Connection::open(address).await.get("/health", "").await;
                 if health.body.contains("\"license\":\"active\"") {
-                    return Some(Self { child, address });
+                    break;
                 }
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        Some(Self { child, address })
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {
