@@ -32,6 +32,8 @@ use sessions::Sessions;
 
 /// Longest PIN, in bytes.
 const PIN_LEN_MAX: usize = 256;
+/// Looks for a key in a session that is logged in, before it counts as gone.
+const LOOKS_MAX: usize = 3;
 /// 65537, as PKCS#11 writes it.
 const EXPONENT: [u8; 3] = [1, 0, 1];
 
@@ -262,17 +264,25 @@ impl Module {
 
     /// Handles do not outlive a login, so a key is looked up each time.
     fn find(&self, session: &Session, key: &ModuleKey) -> Result<ObjectHandle, Error> {
-        let found = session.find_objects(&key.is(ObjectClass::PRIVATE_KEY))?;
-        let (token, label) = (self.token.clone(), key.label.clone());
-        match found.as_slice() {
-            [one] => Ok(*one),
-            // Without a login, private keys look as if they were not there.
-            [] => match session.get_session_info()?.session_state() {
-                SessionState::RwUser | SessionState::RoUser => Err(Error::NoKey { token, label }),
-                _ => Err(Error::LoggedOut),
-            },
-            _ => Err(Error::ManyKeys { token, label }),
+        for _ in 0..LOOKS_MAX {
+            let found = session.find_objects(&key.is(ObjectClass::PRIVATE_KEY))?;
+            match found.as_slice() {
+                [one] => return Ok(*one),
+                // Without a login, private keys look as if they were not there. Another
+                // thread may have logged in since, so one look alone proves nothing.
+                [] => match session.get_session_info()?.session_state() {
+                    SessionState::RwUser | SessionState::RoUser => {}
+                    _ => return Err(Error::LoggedOut),
+                },
+                _ => {
+                    return Err(Error::ManyKeys {
+                        token: self.token.clone(),
+                        label: key.label.clone(),
+                    });
+                }
+            }
         }
+        Err(Error::NoKey { token: self.token.clone(), label: key.label.clone() })
     }
 }
 
