@@ -57,6 +57,33 @@ pub struct Terms {
     /// Limits where the customer asked to be blocked rather than charged.
     #[serde(default)]
     pub hard_stops: Vec<String>,
+    /// Where these terms stand, when they are one stretch of a longer timeline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stretch: Option<Stretch>,
+}
+
+/// What lies around terms that are one stretch of a subscription's timeline:
+/// what is settled once (a one-time fee, a year's minimum) belongs to the plan's
+/// whole tenure, not to each stretch of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// When the plan was taken up and paid for.
+    pub began: Timestamp,
+    /// When it was left for another plan, if it was.
+    #[serde(default)]
+    pub left: Option<Timestamp>,
+    /// The same plan goes on where these terms end.
+    #[serde(default)]
+    pub goes_on: bool,
+    /// Months and years are counted in this zone: that of the time when the
+    /// subscription began. Days and months of limits are the present zone's.
+    pub calendar_zone: String,
+    /// No window of usage begins earlier: another zone was in force before.
+    #[serde(default)]
+    pub windows_from: Option<Timestamp>,
+    /// No window of usage ends later: another zone is in force from then on.
+    #[serde(default)]
+    pub windows_to: Option<Timestamp>,
 }
 
 impl Terms {
@@ -77,6 +104,7 @@ impl Terms {
             customer_class: None,
             customer_number: None,
             hard_stops: Vec::new(),
+            stretch: None,
         }
     }
 
@@ -91,6 +119,17 @@ impl Terms {
     /// Where months and years are counted from.
     pub fn anchored(&self) -> Timestamp {
         self.anchor.unwrap_or(self.start)
+    }
+
+    /// Where the plan's tenure begins, for what is settled once in it.
+    pub fn began(&self) -> Timestamp {
+        self.stretch.as_ref().map_or(self.start, |stretch| stretch.began)
+    }
+
+    /// IANA name of the zone that months and years of the subscription are
+    /// counted in.
+    pub fn calendar_zone(&self) -> &str {
+        self.stretch.as_ref().map_or(&self.zone, |stretch| &stretch.calendar_zone)
     }
 
     /// The negotiated price that holds at `at`, if any.

@@ -3,7 +3,8 @@
 //! The path of a price: [`ProductFile::parse`] reads a vendor's text into a
 //! [`Product`] or into every mistake at once; a subscription and its contracts
 //! are [`Terms`]; [`resolve`] answers what those terms allow
-//! ([`Entitlements`]); [`estimate`] answers what they cost (a [`Bill`]).
+//! ([`Entitlements`]); [`estimate`] answers what they cost (a [`Bill`]);
+//! [`invoicing`] makes an invoice of a timeline of terms.
 //!
 //! Owns: the product file's grammar, the typed product, entitlements, contract
 //! terms, pricing and rating. Refuses: I/O, floats, and reading the time.
@@ -16,6 +17,7 @@ pub mod duration;
 pub mod entitlements;
 mod file;
 mod grammar;
+pub mod invoicing;
 pub mod meter;
 pub mod model;
 pub mod plan;

@@ -118,15 +118,22 @@ fn in_interval(charge: &Charge, terms: &Terms, instance: Period, period: Period)
 }
 
 /// A one-time charge is due when the terms start, or when its item does.
+///
+/// Of several stretches of one plan, the first has it.
 fn once(charge: &Charge, terms: &Terms, period: Period) -> Vec<Due> {
     let whole = |at, quantity| Due { at, quantity, after: Decimal::ZERO, part: Ratio::ONE };
+    let mine = |at: Timestamp| {
+        period.contains(at)
+            && (terms.stretch.is_none()
+                || terms.start <= at && terms.end.is_none_or(|end| at < end))
+    };
     let items: Vec<_> = terms.items.iter().filter(|item| item.charge == charge.id).collect();
     if items.is_empty() {
         let at = terms.start;
         let quantity = held(charge, terms, at);
-        let due = period.contains(at) && !quantity.is_zero();
+        let due = mine(at) && terms.began() == at && !quantity.is_zero();
         return due.then(|| whole(at, quantity)).into_iter().collect();
     }
-    let due = items.into_iter().filter(|item| period.contains(item.from));
+    let due = items.into_iter().filter(|item| mine(item.from));
     due.map(|item| whole(item.from, item.quantity.value())).collect()
 }

@@ -8,11 +8,15 @@ mod due;
 mod exact;
 mod rater;
 mod reductions;
+mod settled;
 mod used;
 mod windows;
 pub mod words;
 
-pub use self::windows::windows;
+pub use self::{
+    settled::year_apart,
+    windows::{calendar_zone as zone_of_calendar, windows},
+};
 
 use std::collections::BTreeSet;
 
@@ -186,7 +190,8 @@ pub fn estimate(
     let plan = product.plan(&now.plan).ok_or(Error::BadPeriod)?;
     let zone = windows::zone(terms)?;
     check_usage(product, plan, &zone, usage, period)?;
-    let rater = Rater { product, plan, terms, zone, period, at, usage };
+    let calendar = windows::calendar_zone(terms)?;
+    let rater = Rater { product, plan, terms, zone: calendar, period, at, usage };
     let mut lines = Vec::new();
     for charge in &plan.charges {
         lines.extend(rater.charge(charge, Part::Plan)?);

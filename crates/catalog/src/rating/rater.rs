@@ -9,8 +9,8 @@ use tenure_core::{Interval, Money, Period};
 use super::{
     Error, Line, MeterUsage, Usage, Window,
     due::{self, Due},
-    exact::{Amount, plus, times},
-    reductions,
+    exact::{Amount, Ratio, plus, times},
+    reductions, settled,
     used::{self, Package, Rated},
     words,
 };
@@ -92,8 +92,7 @@ impl Rater<'_> {
         if due.part.is_one() {
             return Some((amount, words));
         }
-        let share = (due.part.part / due.part.whole * Decimal::ONE_HUNDRED).round_dp(2);
-        let words = format!("{words} x {}% of the {}", share.normalize(), interval_word(charge));
+        let words = format!("{words}{}", share_words(due.part, interval_word(charge)));
         Some((Amount::of(amount.value()?, due.part)?, words))
     }
 
@@ -127,9 +126,9 @@ impl Rater<'_> {
             Over::Block | Over::Warn => return Ok(None),
         };
         let per = limit.per.unwrap_or(Per::Period);
-        let source = match (yearly, self.year_ends()?) {
-            (true, None) => return Ok(None),
-            (true, Some(year)) if year != self.period => &self.usage.year,
+        let source = match yearly {
+            true if self.settled(Interval::Year)?.is_none() => return Ok(None),
+            true if settled::year_apart(self.terms, self.period)?.is_some() => &self.usage.year,
             _ => &self.usage.meters,
         };
         let usage = self.windows(source, &limit.id, per)?;
@@ -165,35 +164,29 @@ impl Rater<'_> {
         lines: &[Line],
     ) -> Result<Option<Line>, Error> {
         let currency = self.product.currency;
-        if self.ends(commitment.every)?.is_none() {
-            return Ok(None);
-        }
+        let Some(interval) = self.settled(commitment.every)? else { return Ok(None) };
         let counts = |line: &&Line| matches!(line.part, Part::Plan | Part::Overage);
         let now = Money::sum(lines.iter().filter(counts).map(|line| line.amount), currency)?;
         let before = self.usage.billed_before.unwrap_or(Money::zero(currency));
         let billed = now.checked_add(before)?;
-        let lacking = commitment.amount - billed.to_decimal();
-        if lacking <= Decimal::ZERO {
+        let overflow = || Error::Overflow("commitment".to_owned());
+        let part = settled::part(self.terms, interval);
+        let lacking = Amount::of(commitment.amount, part)
+            .and_then(|least| least.plus(Amount::whole(-billed.to_decimal())))
+            .ok_or_else(overflow)?;
+        if lacking.value().ok_or_else(overflow)? <= Decimal::ZERO {
             return Ok(None);
         }
         let least = words::price(commitment.amount, currency);
-        let arithmetic = format!("{least} - {} billed", billed.display());
+        let share = share_words(part, commitment.every.word());
+        let arithmetic = format!("{least}{share} - {} billed", billed.display());
         let text = format!("Minimum of {least} a {}, true-up", commitment.every.word());
-        let rated = Rated { quantity: Decimal::ONE, amount: Amount::whole(lacking), arithmetic };
+        let rated = Rated { quantity: Decimal::ONE, amount: lacking, arithmetic };
         self.line("commitment", Part::Commitment, text, String::new(), rated).map(Some)
     }
 
-    /// The interval of the subscription that ends in this period, if any.
-    fn ends(&self, every: Interval) -> Result<Option<Period>, Error> {
-        let mut all = due::intervals(self.terms, &self.zone, every, self.period)?.into_iter();
-        let ended = |end: Timestamp| self.period.start < end && end <= self.period.end;
-        let last = self.terms.end;
-        Ok(all
-            .find(|one| ended(one.end) || last.is_some_and(|end| one.contains(end) && ended(end))))
-    }
-
-    fn year_ends(&self) -> Result<Option<Period>, Error> {
-        self.ends(Interval::Year)
+    fn settled(&self, every: Interval) -> Result<Option<Period>, Error> {
+        settled::interval(self.terms, &self.zone, every, self.period)
     }
 
     /// The windows of a meter; joined where the whole period is one window.
@@ -267,6 +260,15 @@ impl Rater<'_> {
             contact: self.product.sales_contact.clone(),
         })
     }
+}
+
+/// ` x 51.61% of the month`; empty for all of it.
+fn share_words(part: Ratio, interval: &str) -> String {
+    if part.is_one() {
+        return String::new();
+    }
+    let share = (part.part / part.whole * Decimal::ONE_HUNDRED).round_dp(2);
+    format!(" x {}% of the {interval}", share.normalize())
 }
 
 fn interval_word(charge: &Charge) -> &'static str {

@@ -20,14 +20,17 @@ use crate::{contract::Terms, plan::Per};
 /// windows.
 pub fn windows(terms: &Terms, period: Period, per: Per) -> Result<Vec<Period>, Error> {
     let zone = zone(terms)?;
-    let until = terms.end.map_or(period.end, |end| end.min(period.end));
+    let stretch = terms.stretch.as_ref();
+    let first = terms.start.max(stretch.and_then(|s| s.windows_from).unwrap_or(terms.start));
+    let last = [terms.end, stretch.and_then(|s| s.windows_to)].into_iter().flatten().min();
+    let until = last.map_or(period.end, |end| end.min(period.end));
     let mut all = Vec::new();
-    let mut at = period.start.max(terms.start);
+    let mut at = period.start.max(first);
     while at < until {
         let window = whole(per, at, &zone, period)?;
         let cut = Period {
-            start: window.start.max(terms.start),
-            end: terms.end.map_or(window.end, |end| end.min(window.end)),
+            start: window.start.max(first),
+            end: last.map_or(window.end, |end| end.min(window.end)),
         };
         if period.start < cut.end && cut.end <= period.end {
             all.push(cut);
@@ -52,6 +55,12 @@ pub(super) fn whole(
         Per::Month => calendar_month(at, zone).map_err(|_| Error::BadPeriod),
         Per::Period => Ok(period),
     }
+}
+
+/// The zone that months and years of the subscription are counted in.
+pub fn calendar_zone(terms: &Terms) -> Result<TimeZone, Error> {
+    let name = terms.calendar_zone();
+    TimeZone::get(name).map_err(|_| Error::UnknownZone(name.to_owned()))
 }
 
 /// The tenant's zone.
