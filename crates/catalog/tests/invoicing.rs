@@ -26,6 +26,7 @@ fn entry(from: &str, plan: &str) -> Entry {
         plan: plan.to_owned(),
         model: Model::Managed,
         mode: None,
+        interval: tenure_core::Interval::Month,
         term_years: 1,
         prepaid: false,
         hard_stops: Vec::new(),
@@ -257,6 +258,32 @@ fn a_change_of_zone_neither_loses_nor_doubles_an_hour_of_usage() {
     }
     // July's days are Kathmandu's (UTC+5:45): the last that ended in July did at 18:15 UTC.
     assert_eq!(edge, Some(at("2026-07-31T18:15:00Z")));
+}
+
+#[test]
+fn periods_follow_one_another_from_the_31st_through_a_change_of_interval_to_the_end() {
+    let yearly =
+        Entry { interval: tenure_core::Interval::Year, ..entry("2026-05-10T12:00:00Z", "pro") };
+    let over =
+        Entry { status: SubscriptionStatus::Cancelled, ..entry("2027-06-01T00:00:00Z", "pro") };
+    let mut timeline = timeline(vec![entry("2026-01-31T00:00:00Z", "pro"), yearly, over]);
+    timeline.entries[0].zone = "Australia/Lord_Howe".to_owned();
+    let mut period = timeline.first_period(at("2026-01-31T00:00:00Z")).unwrap();
+    let mut ends = Vec::new();
+    while let Some(one) = period {
+        ends.push(one.end.to_string());
+        period = timeline.period_from(one.end).unwrap();
+    }
+    // 11:00 in Lord Howe; on 5 April its clocks go back by half an hour, on 4 October forward.
+    let expected = [
+        "2026-02-28T00:00:00Z",
+        "2026-03-31T00:00:00Z",
+        "2026-04-30T00:30:00Z",
+        "2026-05-10T12:00:00Z",
+        "2027-01-31T00:00:00Z",
+        "2027-06-01T00:00:00Z",
+    ];
+    assert_eq!(ends, expected);
 }
 
 #[test]

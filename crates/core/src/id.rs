@@ -141,6 +141,12 @@ ids! {
     InstanceId = "ins";
     /// An imported usage report.
     ReportId = "rep";
+    /// An invoice.
+    InvoiceId = "inv";
+    /// A note that takes back what an invoice charged.
+    CreditNoteId = "crn";
+    /// One day's closing of billing periods.
+    RunId = "run";
     /// An API key.
     ApiKeyId = "key";
     /// A business unit or team inside a tenant.

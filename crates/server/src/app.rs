@@ -71,6 +71,7 @@ struct Inner {
     catalogs: quick_cache::sync::Cache<CatalogVersionId, Arc<Catalog>>,
     metrics: crate::health::Metrics,
     archives: tokio::sync::Semaphore,
+    jobs: tokio::sync::Notify,
 }
 
 /// Entitlements and the moment until which no date in them changes anything.
@@ -110,6 +111,7 @@ impl App {
             catalogs: quick_cache::sync::Cache::new(CATALOGS_MAX),
             metrics: crate::health::Metrics::default(),
             archives: tokio::sync::Semaphore::new(crate::offboarding::UNDER_WAY_MAX),
+            jobs: tokio::sync::Notify::new(),
             clock_offset_ms: AtomicI64::new(0),
             started: Instant::now(),
             config,
@@ -149,6 +151,16 @@ impl App {
     /// Admits exports and imports.
     pub(crate) fn archives(&self) -> &tokio::sync::Semaphore {
         &self.0.archives
+    }
+
+    /// Has the queue looked at now rather than at the next tick.
+    pub(crate) fn wake_jobs(&self) {
+        self.0.jobs.notify_one();
+    }
+
+    /// Ends when the queue should be looked at.
+    pub(crate) async fn jobs_woken(&self) {
+        self.0.jobs.notified().await;
     }
 
     /// When this process began.

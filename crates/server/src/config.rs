@@ -7,6 +7,9 @@ use crate::products::signing::pkcs11;
 /// License tokens remembered as verified, when nobody says otherwise.
 pub const VERIFIED_TOKENS_MAX: usize = 10_000;
 
+/// Hours before a draft is issued, when nobody says otherwise.
+pub const INVOICE_GRACE_HOURS: u32 = 24;
+
 /// Settings of a control plane. The environment variable of each is its name
 /// in capitals behind `TENURE_`.
 #[derive(Debug, Clone)]
@@ -23,6 +26,11 @@ pub struct Config {
     pub public_url: String,
     /// License tokens remembered as verified, at most; 0 verifies each one anew.
     pub verified_tokens_max: usize,
+    /// Whether this process works on the queue: closes periods, issues invoices.
+    pub jobs: bool,
+    /// Hours between the end of a period and the invoice, for usage that comes late and
+    /// for looking at the draft.
+    pub invoice_grace_hours: u32,
     /// The security module in which new signing keys are made; in the database when absent.
     pub pkcs11: Option<pkcs11::Settings>,
 }
@@ -36,6 +44,8 @@ impl Default for Config {
             test_clock: false,
             public_url: "http://127.0.0.1:8765".to_owned(),
             verified_tokens_max: VERIFIED_TOKENS_MAX,
+            jobs: false,
+            invoice_grace_hours: INVOICE_GRACE_HOURS,
             pkcs11: None,
         }
     }

@@ -21,7 +21,7 @@ pub mod http;
 pub mod idempotency;
 pub mod identity;
 pub mod installation;
-
+pub mod jobs;
 pub mod licensing;
 pub mod offboarding;
 pub mod products;

@@ -13,7 +13,7 @@ use crate::{
     App, Config,
     call::Call,
     http::Problem,
-    idempotency, identity, installation, licensing, offboarding,
+    idempotency, identity, installation, jobs, licensing, offboarding,
     products::{self, signing::pkcs11},
     router, trail,
     vault::Vault,
@@ -130,6 +130,9 @@ impl Server {
         let (app, stop) = (self.app.clone(), self.stop.clone());
         self.tasks.spawn(trail::follow::run(app.clone(), stop.clone()));
         self.tasks.spawn(tidy(app.clone(), stop.clone()));
+        if app.config().jobs {
+            self.tasks.spawn(jobs::run(app.clone(), stop.clone()));
+        }
         self.tasks.spawn(licensing::service::high_water::run(app.clone(), stop.clone()));
         let service = router::router(app).into_make_service_with_connect_info::<SocketAddr>();
         self.tasks.spawn(async move {

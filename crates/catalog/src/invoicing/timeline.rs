@@ -1,12 +1,13 @@
 //! What a subscription's terms were, and from when.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
-use tenure_core::SubscriptionStatus;
+use tenure_core::{Interval, Period, SubscriptionStatus, period::billing_period_at};
 
 use crate::{
     contract::{Contract, Item},
     deployment::Model,
+    rating,
 };
 
 /// The terms from a moment on, until the next entry.
@@ -22,6 +23,8 @@ pub struct Entry {
     pub model: Model,
     /// The product's mode.
     pub mode: Option<String>,
+    /// How long a billing period is.
+    pub interval: Interval,
     /// Length of the term signed for.
     pub term_years: u32,
     /// Whether a year is paid ahead.
@@ -103,5 +106,35 @@ impl Timeline {
     /// The zone in which months and years are counted: that of the beginning.
     pub fn calendar_zone(&self) -> Option<&str> {
         self.sorted().first().map(|entry| entry.zone.as_str())
+    }
+
+    /// The billing period that starts at `start`: to the end of the one of the
+    /// anchor's calendar that holds `start`, or to where the subscription ends or
+    /// changes how long its periods are. None where it is over.
+    pub fn period_from(&self, start: Timestamp) -> Result<Option<Period>, rating::Error> {
+        let Some(entry) = self.at(start).filter(|entry| !entry.is_over()) else { return Ok(None) };
+        let whole = self.whole_period(entry.interval, start)?;
+        let other = |next: &&Entry| next.is_over() || next.interval != entry.interval;
+        let sorted = self.sorted();
+        let after = sorted.into_iter().filter(|next| start < next.from).find(other);
+        let end = after.map_or(whole.end, |next| next.from.min(whole.end));
+        Ok(Some(Period { start, end }))
+    }
+
+    /// The first period of a subscription that is billed from `from` on: the one of
+    /// its calendar that holds that moment.
+    pub fn first_period(&self, from: Timestamp) -> Result<Option<Period>, rating::Error> {
+        let from = from.max(self.anchor);
+        let Some(entry) = self.at(from) else { return Ok(None) };
+        let whole = self.whole_period(entry.interval, from)?;
+        self.period_from(whole.start.max(self.anchor))
+    }
+
+    fn whole_period(&self, interval: Interval, at: Timestamp) -> Result<Period, rating::Error> {
+        let name = self.calendar_zone().unwrap_or("UTC");
+        let zone = TimeZone::get(name).map_err(|_| rating::Error::UnknownZone(name.to_owned()))?;
+        let (_, period) = billing_period_at(self.anchor, &zone, interval, at)
+            .map_err(|_| rating::Error::BadPeriod)?;
+        Ok(period)
     }
 }

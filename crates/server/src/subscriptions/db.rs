@@ -11,6 +11,7 @@ use super::{
     contracts::ContractRecord,
     keys::ApiKeyRecord,
     model::{Item, Subscription},
+    timeline,
 };
 use crate::http::Problem;
 
@@ -73,7 +74,7 @@ pub(super) async fn insert(
     for item in &s.items {
         insert_item(tx, s.id, item, s.created_at).await?;
     }
-    Ok(())
+    timeline::record(tx, Some(s.id), s.anchor).await
 }
 
 pub(super) async fn insert_item(
@@ -127,6 +128,7 @@ pub(super) async fn update_item_ends(tx: &mut TenantTx, items: &[Item]) -> Resul
     Ok(())
 }
 
+/// Every change of terms is a row of the timeline too.
 pub(super) async fn update(tx: &mut TenantTx, subscription: &Subscription) -> Result<(), Problem> {
     let s = subscription;
     sqlx::query!(
@@ -151,7 +153,7 @@ pub(super) async fn update(tx: &mut TenantTx, subscription: &Subscription) -> Re
     )
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    timeline::record(tx, Some(s.id), s.updated_at).await
 }
 
 pub(super) async fn lock(tx: &mut TenantTx, id: SubscriptionId) -> Result<(), Problem> {

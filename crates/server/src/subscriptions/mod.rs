@@ -15,6 +15,7 @@ pub mod items;
 pub mod keys;
 pub mod keys_api;
 pub mod model;
+pub(crate) mod timeline;
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ use tenure_tenancy::TenantTx;
 pub use model::{Item, NewSubscription, Subscription};
 
 use crate::{
-    App,
+    App, billing,
     call::Call,
     http::{FieldError, Problem},
     idempotency, products,
@@ -176,6 +177,8 @@ pub(crate) async fn insert(
             .collect(),
     };
     db::insert(tx, &subscription, chosen.catalog.product_id).await?;
+    let billed_from = new.billed_from.unwrap_or(call.now);
+    billing::periods::begin(tx, &subscription, tenant, billed_from).await?;
     Ok(subscription)
 }
 
@@ -252,6 +255,12 @@ pub(crate) async fn lock(tx: &mut TenantTx, id: SubscriptionId) -> Result<Subscr
     db::find(tx, id).await?.ok_or_else(|| Problem::not_found("subscription"))
 }
 
+/// Writes changed terms; the running billing period ends where they say.
+async fn save(tx: &mut TenantTx, after: &Subscription) -> Result<(), Problem> {
+    db::update(tx, after).await?;
+    billing::periods::settle(tx, after.id).await
+}
+
 /// Moves a subscription to another state.
 pub async fn transition(
     app: &App,
@@ -267,7 +276,7 @@ pub async fn transition(
         .become_(to)
         .map_err(|error| Problem::conflict("illegal-transition", format!("{error}.")))?;
     let after = before.clone().in_state(to, call.now);
-    db::update(&mut tx, &after).await?;
+    save(&mut tx, &after).await?;
     if to == SubscriptionStatus::Cancelled {
         crate::deployments::end_all(app, &mut tx, call, id).await?;
     }
@@ -283,7 +292,7 @@ pub(crate) async fn cancel_all(app: &App, tx: &mut TenantTx, call: &Call) -> Res
     for subscription in db::list(tx).await? {
         if subscription.status != SubscriptionStatus::Cancelled {
             let cancelled = subscription.in_state(SubscriptionStatus::Cancelled, call.now);
-            db::update(tx, &cancelled).await?;
+            save(tx, &cancelled).await?;
             crate::deployments::end_all(app, tx, call, cancelled.id).await?;
         }
     }
@@ -356,7 +365,7 @@ pub(crate) async fn convert_locked(
     let of = tenants::db::read(tx).await?;
     let terms = terms(tx, &after, &of).await?;
     resolve(&catalog.product, &terms, call.now).map_err(not_resolved)?;
-    db::update(tx, &after).await?;
+    save(tx, &after).await?;
     db::update_item_ends(tx, &after.items).await?;
     let change = Change::updated("subscription.moved", id, &before, &after);
     trail::record(app, tx, call, change).await?;
@@ -418,16 +427,7 @@ pub(crate) async fn terms(
         mode: subscription.mode.clone(),
         end: subscription.cancelled_at,
         zone: tenant.time_zone.clone(),
-        items: subscription
-            .items
-            .iter()
-            .map(|item| tenure_catalog::Item {
-                charge: item.charge.clone(),
-                quantity: item.quantity,
-                from: item.from,
-                to: item.to,
-            })
-            .collect(),
+        items: subscription.items.iter().map(Item::terms).collect(),
         contracts: contracts.into_iter().map(|contract| contract.terms()).collect(),
         term_years: u32::try_from(subscription.term_years).unwrap_or(1),
         prepaid: subscription.prepaid,

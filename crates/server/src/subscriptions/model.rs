@@ -97,6 +97,18 @@ pub struct Item {
     pub to: Option<Timestamp>,
 }
 
+impl Item {
+    /// As the catalog reads it.
+    pub(crate) fn terms(&self) -> tenure_catalog::Item {
+        tenure_catalog::Item {
+            charge: self.charge.clone(),
+            quantity: self.quantity,
+            from: self.from,
+            to: self.to,
+        }
+    }
+}
+
 /// A charge to be held from the start.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -129,6 +141,9 @@ pub struct NewSubscription {
     /// When it begins; now when absent. May lie in the past, for customers who
     /// come from another system.
     pub starts_at: Option<Timestamp>,
+    /// The first billing period that is invoiced here is the one that holds this
+    /// moment; now when absent. What lies before was billed elsewhere.
+    pub billed_from: Option<Timestamp>,
     /// Begin with the plan's free trial.
     #[serde(default)]
     pub trial: bool,

@@ -118,6 +118,9 @@ pub async fn update(
     let mut after = update.apply(before.clone())?;
     after.updated_at = call.now;
     db::update(&mut tx, &after).await?;
+    if (&before.time_zone, &before.customer_class) != (&after.time_zone, &after.customer_class) {
+        crate::subscriptions::timeline::record(&mut tx, None, call.now).await?;
+    }
     let change = Change::updated("tenant.changed", id, &before, &after);
     trail::record(app, &mut tx, call, change).await?;
     tx.commit().await?;

@@ -20,8 +20,9 @@ use crate::{App, http::Problem};
 pub const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Messages taken one by one; past it everything cached is forgotten instead.
 const MESSAGES_MAX: i64 = 5_000;
-/// Topics about single instances: there are many, and they change nothing that is cached.
-const INSTANCES: &str = "instance.";
+/// Topics about single instances and invoices: there are many, and they change nothing that is
+/// cached.
+const UNCACHED: [&str; 2] = ["instance.", "invoice."];
 /// Topics that may change a revocation list.
 const LICENSES: &str = "license.";
 /// How long messages are kept.
@@ -69,8 +70,8 @@ async fn look(app: &App, seen: Option<&str>) -> Result<String, Problem> {
     let mut taken_back = false;
     for message in messages {
         tracing::trace!(topic = message.topic, "heard");
-        // Of an instance nothing is cached but who it is, and that never changes.
-        if message.topic.starts_with(INSTANCES) {
+        // Of an instance nothing is cached but who it is, and that never changes; of an invoice nothing.
+        if UNCACHED.iter().any(|topic| message.topic.starts_with(topic)) {
             continue;
         }
         taken_back |= message.topic.starts_with(LICENSES);
