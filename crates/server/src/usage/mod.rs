@@ -19,7 +19,10 @@ mod batch;
 mod check;
 pub(crate) mod db;
 mod event;
+pub(crate) mod generations;
+pub(crate) mod raw;
 pub mod summary;
+mod totals;
 pub mod windows;
 
 use serde_json::value::RawValue;
@@ -79,7 +82,7 @@ fn refuse_ended(situation: &Situation) -> Result<(), Problem> {
 async fn store(
     app: &App,
     principal: &Principal,
-    batch: &mut Batch<'_>,
+    batch: &mut Batch<'_, '_>,
     now: jiff::Timestamp,
 ) -> Result<(), Problem> {
     let mut tx = app.db().tenant(principal.tenant).await?;
@@ -121,9 +124,10 @@ pub(crate) async fn record_reported<'a>(
 async fn write(
     tx: &mut TenantTx,
     subscription: SubscriptionId,
-    batch: &mut Batch<'_>,
+    batch: &mut Batch<'_, '_>,
     now: jiff::Timestamp,
 ) -> Result<(), Problem> {
+    let generation = generations::enter(tx, subscription, generations::With::Others).await?;
     let (keys, payloads) = batch.claims();
     let mut repeated = Vec::new();
     if let Some(fresh) = db::claim(tx, &keys, &payloads).await? {
@@ -138,7 +142,7 @@ async fn write(
     batch.resolve(repeated);
     let rows = batch.rows();
     if !rows.is_empty() {
-        db::insert(tx, subscription, &rows, now).await?;
+        db::insert(tx, subscription, generation, &rows, now).await?;
     }
     Ok(())
 }
