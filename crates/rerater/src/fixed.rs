@@ -21,7 +21,7 @@ pub(crate) fn parts(books: &Books<'_>, period: Span) -> Result<Vec<Part>> {
         }
     }
     parts.extend(plan_once(books, period.to)?);
-    parts.extend(extras_once(books)?);
+    parts.extend(extras_once(books, period.to)?);
     // SPEC 6, product-file.md: a price falls due at a moment, and the period that holds it bills it.
     parts.retain(|p| period.from <= p.at && p.at < period.to);
     Ok(parts)
@@ -198,13 +198,13 @@ fn plan_once(books: &Books<'_>, until: Timestamp) -> Result<Vec<Part>> {
 
 /// One-time prices beside a plan: each item is an order of its own, due when it begins, and not
 /// before the subscription costs anything.
-fn extras_once(books: &Books<'_>) -> Result<Vec<Part>> {
+fn extras_once(books: &Books<'_>, until: Timestamp) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
     for item in &books.input.subscription.items {
         let costs = books.stretches.iter().filter(|s| !s.trial);
         let Some(stretch) = costs.into_iter().find(|s| item.from < s.span.to) else { continue };
         let at = item.from.max(stretch.span.from);
-        if item.to.is_some_and(|to| to <= at) {
+        if at >= until || item.to.is_some_and(|to| to <= at) {
             continue;
         }
         for price in due_now(books, stretch, &Due::Once)? {
