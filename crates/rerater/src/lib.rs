@@ -125,5 +125,6 @@ pub fn rate_assuming(input: &Input, period: usize, assumed: Assumed) -> Result<I
 /// # Errors
 /// As [`rate`].
 pub fn rate_all(input: &Input) -> Result<Vec<Invoice>> {
-    (0..input.periods.len()).map(|period| rate(input, period)).collect()
+    let books = books::Books::open(input, Assumed::default())?;
+    input.periods.iter().map(|period| invoice::make(&books, *period)).collect()
 }

@@ -18,7 +18,7 @@ pub(crate) fn quantity(meter: &Meter, events: &[&Event], window: Span) -> Exact 
     let of_type = || events.iter().filter(|e| e.kind == meter.kind);
     let inside = || of_type().filter(|e| window.from <= e.time && e.time < window.to);
     let amount = match &meter.way {
-        Way::Count => inside().map(|e| whole(e.times)).sum(),
+        Way::Count => whole(inside().map(|e| u128::from(e.times)).sum::<u128>()),
         Way::Sum(field) => inside()
             .filter_map(|e| Some(number(e, field)? * whole(e.times)))
             .fold(whole(0), |sum, n| sum + n),

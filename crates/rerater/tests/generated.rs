@@ -1,5 +1,7 @@
 //! The generated years: the same for the same seed, within their bounds, and worth rating.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 
 use tenure_rerater::generate::{EVENTS_MAX, Scale, Which, ZONES, one_by_one, year};
@@ -57,7 +59,7 @@ fn a_year_stays_within_its_bounds() {
 #[test]
 fn every_year_can_be_rated_and_what_was_not_used_costs_nothing() {
     for scale in [Scale::Small, Scale::Real] {
-        for (which, seed, input) in every_year(scale).filter(|(_, seed, _)| *seed < 10) {
+        for (which, seed, input) in every_year(scale).filter(|(_, seed, _)| *seed < 6) {
             let invoices = rate_all(&input).unwrap_or_else(|e| panic!("{which:?} {seed}: {e}"));
             assert_eq!(invoices.len(), input.periods.len());
             for invoice in invoices {
