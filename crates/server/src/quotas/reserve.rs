@@ -125,8 +125,23 @@ async fn again(
     held: &Held,
 ) -> Result<Reservation, Problem> {
     let mut tx = app.db().tenant(principal.tenant).await?;
-    let found = db::lock(&mut tx, principal.subscription, principal.environment, &held.id).await?;
-    let found = found.ok_or_else(|| Problem::unavailable("Nothing was held; try again."))?;
+    let found = repeated(&mut tx, principal, situation, limited, held, app.now()).await?;
+    tx.commit().await?;
+    found.ok_or_else(|| Problem::unavailable("Nothing was held; try again."))
+}
+
+/// The reservation of that id, if there is one.
+async fn repeated(
+    tx: &mut TenantTx,
+    principal: &Principal,
+    situation: &Situation,
+    limited: &Limited<'_>,
+    held: &Held,
+    now: Timestamp,
+) -> Result<Option<Reservation>, Problem> {
+    let environment = principal.environment;
+    let found = db::lock(tx, principal.subscription, environment, &held.id).await?;
+    let Some(found) = found else { return Ok(None) };
     let same = found.meter_id == held.meter_id
         && found.quantity == held.quantity
         && found.source == held.source;
@@ -137,14 +152,11 @@ async fn again(
         );
         return Err(Problem::conflict("reservation-reused", detail));
     }
-    let environment = principal.environment;
-    let now = app.now();
-    let counter =
-        count::current(&mut tx, situation, environment, limited, found.window, now).await?;
-    tx.commit().await?;
-    Ok(told(limited, &found, &counter))
+    let counter = count::current(tx, situation, environment, limited, found.window, now).await?;
+    Ok(Some(told(limited, &found, &counter)))
 }
 
+/// Nothing is left: unless the part is held already, the answer says so.
 async fn refuse(
     tx: &mut TenantTx,
     principal: &Principal,
@@ -153,6 +165,9 @@ async fn refuse(
     held: &Held,
     now: Timestamp,
 ) -> Result<Reservation, Problem> {
+    if let Some(found) = repeated(tx, principal, situation, limited, held, now).await? {
+        return Ok(found);
+    }
     let environment = principal.environment;
     let counter = count::current(tx, situation, environment, limited, held.window, now).await?;
     let quota = limited.told(held.window, &counter);

@@ -303,8 +303,8 @@ async fn what_cannot_be_held_is_told() {
     for (body, pointer) in [
         (json!({ "meter": "run" }), "/meter"),
         (json!({ "meter": "users" }), "/meter"),
-        (json!({ "meter": "runs", "quantity": 2 }), "/quantity"),
-        (json!({ "meter": "tokens", "quantity": 0 }), "/quantity"),
+        (json!({ "meter": "runs", "quantity": "2" }), "/quantity"),
+        (json!({ "meter": "tokens", "quantity": "0" }), "/quantity"),
         (json!({ "meter": "runs", "id": "" }), "/id"),
         (json!({ "meter": "runs", "id": "a\u{7}" }), "/id"),
         (json!({ "meter": "runs", "expires_in_seconds": 0 }), "/expires_in_seconds"),
@@ -313,8 +313,8 @@ async fn what_cannot_be_held_is_told() {
         let problem = post(body.clone()).await.expect(422);
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}");
     }
-    post(json!({ "meter": "tokens", "id": "a", "quantity": 5 })).await.expect(201);
-    let other = post(json!({ "meter": "tokens", "id": "a", "quantity": 6 })).await.expect(409);
+    post(json!({ "meter": "tokens", "id": "a", "quantity": "5" })).await.expect(201);
+    let other = post(json!({ "meter": "tokens", "id": "a", "quantity": "6" })).await.expect(409);
     assert_eq!(other["type"], "urn:tenure:problem:reservation-reused");
     let suspend = format!("/api/v1/admin/tenants/{client}/suspend");
     test.post(ADMIN, &suspend, json!({})).await.expect(200);
