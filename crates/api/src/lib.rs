@@ -8,6 +8,7 @@
 pub mod client;
 pub mod flags;
 pub mod licensing;
+pub mod quota;
 pub mod usage;
 
 pub use client::Client;

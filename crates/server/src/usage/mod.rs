@@ -24,7 +24,7 @@ pub mod windows;
 
 use serde_json::value::RawValue;
 use tenure_api::usage::{Outcome, Receipt};
-use tenure_core::{SubscriptionId, SubscriptionStatus};
+use tenure_core::SubscriptionStatus;
 use tenure_license::Environment;
 use tenure_tenancy::TenantTx;
 
@@ -34,6 +34,7 @@ use crate::{
     App, health,
     http::Problem,
     identity::Principal,
+    quotas,
     subscriptions::entitlements::{Situation, known_situation},
 };
 
@@ -59,7 +60,7 @@ async fn record<'a>(
     if principal.environment == Environment::Test || batch.is_empty() {
         batch.pretend();
     } else {
-        store(app, principal, &mut batch, now).await?;
+        store(app, principal, &situation, &mut batch, now).await?;
     }
     let receipt = batch.receipt();
     count(app, &receipt);
@@ -79,11 +80,12 @@ fn refuse_ended(situation: &Situation) -> Result<(), Problem> {
 async fn store(
     app: &App,
     principal: &Principal,
+    situation: &Situation,
     batch: &mut Batch<'_>,
     now: jiff::Timestamp,
 ) -> Result<(), Problem> {
     let mut tx = app.db().tenant(principal.tenant).await?;
-    write(&mut tx, principal.subscription, batch, now).await?;
+    write(app, &mut tx, situation, batch, now).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -92,7 +94,6 @@ async fn store(
 pub(crate) struct Reported<'s> {
     /// The subscription, with its meters.
     pub(crate) situation: &'s Situation,
-    pub(crate) subscription: SubscriptionId,
     pub(crate) environment: Environment,
 }
 
@@ -111,7 +112,7 @@ pub(crate) async fn record_reported<'a>(
     if of.environment == Environment::Test || batch.is_empty() {
         batch.pretend();
     } else {
-        write(tx, of.subscription, &mut batch, now).await?;
+        write(app, tx, of.situation, &mut batch, now).await?;
     }
     let receipt = batch.receipt();
     count(app, &receipt);
@@ -119,8 +120,9 @@ pub(crate) async fn record_reported<'a>(
 }
 
 async fn write(
+    app: &App,
     tx: &mut TenantTx,
-    subscription: SubscriptionId,
+    situation: &Situation,
     batch: &mut Batch<'_>,
     now: jiff::Timestamp,
 ) -> Result<(), Problem> {
@@ -137,10 +139,11 @@ async fn write(
     }
     batch.resolve(repeated);
     let rows = batch.rows();
-    if !rows.is_empty() {
-        db::insert(tx, subscription, &rows, now).await?;
+    if rows.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    db::insert(tx, situation.subscription.id, &rows, now).await?;
+    quotas::count(app, tx, situation, Environment::Live, batch.readings(), now).await
 }
 
 fn count(app: &App, receipt: &Receipt<'_>) {
