@@ -6,6 +6,7 @@
 //! Refuses: policy, storage, and anything of the vendor's own API.
 
 pub mod client;
+pub mod evidence;
 pub mod flags;
 pub mod licensing;
 pub mod quota;

@@ -95,14 +95,14 @@ async fn totals<'a>(
         windows.retain(|window| window.start < now);
         asked.push(Asked { meter, windows });
     }
-    let found = windows(tx, situation, &asked, now).await?;
+    let found = windows(tx, situation, &asked, now, None).await?;
     let usage = asked.iter().zip(found).map(|(asked, totals)| MeterUsage {
         meter: asked.meter.id.clone(),
         windows: asked
             .windows
             .iter()
             .zip(totals)
-            .map(|(window, quantity)| Window { start: window.start, quantity })
+            .map(|(window, total)| Window { start: window.start, quantity: total.quantity })
             .collect(),
     });
     Ok(usage.collect())

@@ -93,11 +93,12 @@ pub const TABLES: &[Table] = &[
     plain("license_high_water", "license_id, month, stat"),
     table("usage_reports", "id", &[("digest", Care::Portable), ("through_hash", Care::Portable)]),
     plain("license_requests", "instance_id, jti"),
+    plain("usage_generations", "subscription_id"),
     plain("usage_keys", "key"),
     table("usage_events", "occurred_at, key, meter_id", &[("meter_id", Care::Meter)]),
     table(
         "usage_rollups",
-        "subscription_id, meter_id, bucket, generation",
+        "subscription_id, meter_id, bucket, dimension, generation",
         &[("meter_id", Care::Meter)],
     ),
     table(

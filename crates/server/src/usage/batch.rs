@@ -8,7 +8,10 @@ use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use rust_decimal::Decimal;
-use tenure_api::usage::{EventResult, Outcome, Receipt};
+use tenure_api::{
+    evidence::Counted,
+    usage::{EventResult, Outcome, Receipt},
+};
 use uuid::Uuid;
 
 use super::{
@@ -30,11 +33,11 @@ struct Entry<'a> {
 }
 
 /// The events of a request on their way.
-pub(super) struct Batch<'a> {
+pub(super) struct Batch<'a, 's> {
     results: Vec<EventResult<'a>>,
     /// Sorted by key, then by place: the first of each key claims it.
     entries: Vec<Entry<'a>>,
-    readings: Vec<Reading<'a>>,
+    readings: Vec<Reading<'a, 's>>,
 }
 
 /// The columns of new rows of `usage_events`, and the rollups that they change.
@@ -48,8 +51,8 @@ pub(super) struct Rows<'b> {
     pub(super) members: Vec<Option<&'b str>>,
     pub(super) sources: Vec<&'b str>,
     pub(super) ids: Vec<&'b str>,
-    /// By meter and start of the bucket, in seconds.
-    pub(super) rollups: BTreeMap<(i32, i64), Rollup>,
+    /// By meter, start of the bucket in seconds, and dimension.
+    pub(super) rollups: BTreeMap<(i32, i64, &'b str), Rollup>,
 }
 
 impl Rows<'_> {
@@ -59,6 +62,7 @@ impl Rows<'_> {
 }
 
 /// What a batch adds to one bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Rollup {
     pub(super) events: i64,
     pub(super) sum: Decimal,
@@ -67,23 +71,52 @@ pub(super) struct Rollup {
     /// The latest value; of several at one moment, the largest.
     pub(super) last: Decimal,
     pub(super) last_at: Timestamp,
+    /// The hashes of the events, XORed.
+    pub(super) digest: u128,
 }
 
 impl Rollup {
-    fn add(&mut self, quantity: Decimal, at: Timestamp) {
-        self.events += 1;
-        self.sum += quantity;
-        self.max = self.max.max(quantity);
-        self.min = self.min.min(quantity);
-        if (at, quantity) > (self.last_at, self.last) {
-            (self.last_at, self.last) = (at, quantity);
+    /// Of one event.
+    pub(super) fn of(quantity: Decimal, at: Timestamp, hash: u128) -> Self {
+        Self {
+            events: 1,
+            sum: quantity,
+            max: quantity,
+            min: quantity,
+            last: quantity,
+            last_at: at,
+            digest: hash,
         }
+    }
+
+    /// Of these events and those.
+    pub(super) fn join(&mut self, other: &Self) {
+        self.events += other.events;
+        self.sum += other.sum;
+        self.max = self.max.max(other.max);
+        self.min = self.min.min(other.min);
+        if (other.last_at, other.last) > (self.last_at, self.last) {
+            (self.last_at, self.last) = (other.last_at, other.last);
+        }
+        self.digest ^= other.digest;
     }
 }
 
-impl<'a> Batch<'a> {
+/// The start of the bucket that holds a moment, in seconds.
+pub(super) fn bucket(at: Timestamp) -> i64 {
+    // Below a second counts too: the second is rounded down, also before 1970.
+    let seconds = at.as_nanosecond().div_euclid(1_000_000_000);
+    let seconds = i64::try_from(seconds).unwrap_or(0);
+    seconds - seconds.rem_euclid(BUCKET_SECONDS)
+}
+
+impl<'a, 's> Batch<'a, 's> {
     /// Checks every event; those refused have their result already.
-    pub(super) fn check(situation: &Situation, now: Timestamp, events: Vec<Arrived<'a>>) -> Self {
+    pub(super) fn check(
+        situation: &'s Situation,
+        now: Timestamp,
+        events: Vec<Arrived<'a>>,
+    ) -> Self {
         let mut checker = Checker::new(situation, now);
         let mut results = Vec::with_capacity(events.len());
         let mut entries = Vec::with_capacity(events.len());
@@ -166,10 +199,10 @@ impl<'a> Batch<'a> {
     /// The rows of the new events.
     pub(super) fn rows(&self) -> Rows<'_> {
         let mut rows = Rows::default();
+        let mut buffer = Vec::with_capacity(256);
         for entry in self.entries.iter().filter(|entry| entry.outcome == Outcome::Accepted) {
             let event = &entry.event;
-            let seconds = event.time.as_second();
-            let bucket = seconds - seconds.rem_euclid(BUCKET_SECONDS);
+            let bucket = bucket(event.time);
             let time = event.time.to_sqlx();
             for reading in &self.readings[entry.readings.clone()] {
                 let quantity = reading.quantity;
@@ -180,17 +213,20 @@ impl<'a> Batch<'a> {
                 rows.members.push(reading.member.as_deref());
                 rows.sources.push(&event.source);
                 rows.ids.push(&event.id);
+                let counted = Counted {
+                    source: &event.source,
+                    id: &event.id,
+                    meter: reading.meter,
+                    time: event.time,
+                    quantity,
+                    member: reading.member.as_deref(),
+                };
+                let hash = u128::from_be_bytes(counted.hash_with(&mut buffer));
+                let added = Rollup::of(quantity, event.time, hash);
                 rows.rollups
-                    .entry((reading.meter_id, bucket))
-                    .or_insert_with(|| Rollup {
-                        events: 0,
-                        sum: Decimal::ZERO,
-                        max: quantity,
-                        min: quantity,
-                        last: quantity,
-                        last_at: event.time,
-                    })
-                    .add(quantity, event.time);
+                    .entry((reading.meter_id, bucket, ""))
+                    .and_modify(|rollup| rollup.join(&added))
+                    .or_insert(added);
             }
         }
         rows

@@ -43,8 +43,10 @@ fn refuse(reason: &'static str, detail: impl Into<String>) -> Refusal {
 
 /// What one meter counts of an event.
 #[derive(Debug)]
-pub(super) struct Reading<'a> {
+pub(super) struct Reading<'a, 's> {
     pub(super) meter_id: i32,
+    /// Its id in the product file.
+    pub(super) meter: &'s str,
     pub(super) quantity: Decimal,
     pub(super) member: Option<Cow<'a, str>>,
 }
@@ -83,7 +85,7 @@ impl<'s> Checker<'s> {
     pub(super) fn check<'a>(
         &mut self,
         event: CloudEvent<'a>,
-        readings: &mut Vec<Reading<'a>>,
+        readings: &mut Vec<Reading<'a, 's>>,
     ) -> Result<Checked<'a>, Refusal> {
         let version = event.specversion.as_ref().map(|text| &*text.0);
         if version != Some("1.0") {
@@ -152,7 +154,7 @@ impl<'s> Checker<'s> {
         &self,
         kind: &str,
         data: Option<&'a RawValue>,
-        readings: &mut Vec<Reading<'a>>,
+        readings: &mut Vec<Reading<'a, 's>>,
     ) -> Result<(), Refusal> {
         let before = readings.len();
         for meter in &self.situation.catalog.product.meters {
@@ -164,7 +166,7 @@ impl<'s> Checker<'s> {
                 refuse("unknown_type", format!("The meter `{}` is not known here.", meter.id))
             })?;
             let (quantity, member) = reading(meter, data)?;
-            readings.push(Reading { meter_id, quantity, member });
+            readings.push(Reading { meter_id, meter: &meter.id, quantity, member });
         }
         if readings.len() == before { Err(self.unknown(kind)) } else { Ok(()) }
     }

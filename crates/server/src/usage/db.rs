@@ -10,7 +10,7 @@ use tenure_core::SubscriptionId;
 use tenure_tenancy::TenantTx;
 use uuid::Uuid;
 
-use super::batch::Rows;
+use super::batch::{Rollup, Rows};
 use crate::http::Problem;
 
 /// Claims keys, sorted. `None` when all of them are new, else the new ones.
@@ -56,50 +56,46 @@ pub(super) async fn claimed(tx: &mut TenantTx, keys: &[Uuid]) -> Result<Vec<(Uui
 pub(super) async fn insert(
     tx: &mut TenantTx,
     subscription: SubscriptionId,
+    generation: i32,
     rows: &Rows<'_>,
     received_at: Timestamp,
 ) -> Result<(), Problem> {
     let tenant = tx.tenant().uuid();
-    let mut meters = Vec::with_capacity(rows.rollups.len());
-    let mut buckets = Vec::with_capacity(rows.rollups.len());
-    let (mut events, mut last_at) = (Vec::new(), Vec::new());
-    let (mut sums, mut maxima, mut minima, mut lasts) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for ((meter, bucket), rollup) in &rows.rollups {
-        meters.push(*meter);
-        buckets.push(Timestamp::from_second(*bucket).unwrap_or_default().to_sqlx());
-        events.push(rollup.events);
-        sums.push(rollup.sum);
-        maxima.push(rollup.max);
-        minima.push(rollup.min);
-        lasts.push(rollup.last);
-        last_at.push(rollup.last_at.to_sqlx());
-    }
+    let rollups = Columns::of(&rows.rollups);
     sqlx::query!(
         "WITH added AS (
-             INSERT INTO usage_rollups AS r (tenant_id, subscription_id, meter_id, bucket,
-                 events, sum, max, min, last, last_at)
-             SELECT $1, $2, meter_id, bucket, events, sum, max, min, last, last_at
-             FROM unnest($11::integer[], $12::timestamptz[], $13::bigint[], $14::numeric[],
-                     $15::numeric[], $16::numeric[], $17::numeric[], $18::timestamptz[])
-                 AS given (meter_id, bucket, events, sum, max, min, last, last_at)
-             ORDER BY meter_id, bucket
-             ON CONFLICT (tenant_id, subscription_id, meter_id, bucket, generation) DO UPDATE SET
+             INSERT INTO usage_rollups AS r (tenant_id, subscription_id, meter_id, bucket, dimension,
+                 generation, events, sum, max, min, last, last_at, digest_hi, digest_lo)
+             SELECT $1, $2, meter_id, bucket, dimension, $3, events, sum, max, min, last, last_at,
+                 digest_hi, digest_lo
+             FROM unnest($12::integer[], $13::timestamptz[], $14::text[], $15::bigint[],
+                     $16::numeric[], $17::numeric[], $18::numeric[], $19::numeric[],
+                     $20::timestamptz[], $21::bigint[], $22::bigint[])
+                 AS given (meter_id, bucket, dimension, events, sum, max, min, last, last_at,
+                     digest_hi, digest_lo)
+             ORDER BY meter_id, bucket, dimension
+             ON CONFLICT (tenant_id, subscription_id, meter_id, bucket, dimension, generation)
+             DO UPDATE SET
                  events = r.events + excluded.events,
                  sum = r.sum + excluded.sum,
-                 max = greatest(r.max, excluded.max),
-                 min = least(r.min, excluded.min),
-                 last = CASE WHEN (excluded.last_at, excluded.last) > (r.last_at, r.last)
+                 max = CASE WHEN r.events = 0 THEN excluded.max ELSE greatest(r.max, excluded.max) END,
+                 min = CASE WHEN r.events = 0 THEN excluded.min ELSE least(r.min, excluded.min) END,
+                 last = CASE WHEN r.events = 0 OR (excluded.last_at, excluded.last) > (r.last_at, r.last)
                      THEN excluded.last ELSE r.last END,
-                 last_at = greatest(r.last_at, excluded.last_at))
+                 last_at = CASE WHEN r.events = 0 THEN excluded.last_at
+                     ELSE greatest(r.last_at, excluded.last_at) END,
+                 digest_hi = r.digest_hi # excluded.digest_hi,
+                 digest_lo = r.digest_lo # excluded.digest_lo)
          INSERT INTO usage_events (tenant_id, subscription_id, meter_id, occurred_at, received_at,
-             key, quantity, member, source, event_id)
-         SELECT $1, $2, meter_id, occurred_at, $3, key, coalesce(quantity, 1), member, source, event_id
-         FROM unnest($4::integer[], $5::timestamptz[], $6::uuid[], $7::numeric[], $8::text[],
-                 $9::text[], $10::text[])
+             generation, key, quantity, member, source, event_id)
+         SELECT $1, $2, meter_id, occurred_at, $4, $3, key, coalesce(quantity, 1), member, source,
+             event_id
+         FROM unnest($5::integer[], $6::timestamptz[], $7::uuid[], $8::numeric[], $9::text[],
+                 $10::text[], $11::text[])
              AS given (meter_id, occurred_at, key, quantity, member, source, event_id)",
         tenant,
         subscription.uuid(),
+        generation,
         received_at.to_sqlx(),
         &rows.meter_ids,
         &rows.times as &[jiff_sqlx::Timestamp],
@@ -108,197 +104,66 @@ pub(super) async fn insert(
         &rows.members as &[Option<&str>],
         &rows.sources as &[&str],
         &rows.ids as &[&str],
-        &meters,
-        &buckets as &[jiff_sqlx::Timestamp],
-        &events,
-        &sums,
-        &maxima,
-        &minima,
-        &lasts,
-        &last_at as &[jiff_sqlx::Timestamp],
+        &rollups.meters,
+        &rollups.buckets as &[jiff_sqlx::Timestamp],
+        &rollups.dimensions as &[&str],
+        &rollups.events,
+        &rollups.sums,
+        &rollups.maxima,
+        &rollups.minima,
+        &rollups.lasts,
+        &rollups.last_at as &[jiff_sqlx::Timestamp],
+        &rollups.digests_hi,
+        &rollups.digests_lo,
     )
     .execute(&mut **tx)
     .await?;
     Ok(())
 }
 
-/// Stretches of time of meters, as columns: each belongs to a slot.
+/// Rollups as columns, by meter, bucket and dimension.
 #[derive(Default)]
-pub(super) struct Stretches {
-    slots: Vec<i32>,
+struct Columns<'r> {
     meters: Vec<i32>,
-    lower: Vec<jiff_sqlx::Timestamp>,
-    upper: Vec<jiff_sqlx::Timestamp>,
+    buckets: Vec<jiff_sqlx::Timestamp>,
+    dimensions: Vec<&'r str>,
+    events: Vec<i64>,
+    sums: Vec<Decimal>,
+    maxima: Vec<Decimal>,
+    minima: Vec<Decimal>,
+    lasts: Vec<Decimal>,
+    last_at: Vec<jiff_sqlx::Timestamp>,
+    digests_hi: Vec<i64>,
+    digests_lo: Vec<i64>,
 }
 
-impl Stretches {
-    pub(super) fn push(&mut self, slot: usize, meter: i32, lower: Timestamp, upper: Timestamp) {
-        if lower < upper {
-            self.slots.push(i32::try_from(slot).unwrap_or(i32::MAX));
-            self.meters.push(meter);
-            self.lower.push(lower.to_sqlx());
-            self.upper.push(upper.to_sqlx());
+impl<'r> Columns<'r> {
+    fn of(rollups: &BTreeMap<(i32, i64, &'r str), Rollup>) -> Self {
+        let mut columns = Self::default();
+        for ((meter, bucket, dimension), rollup) in rollups {
+            columns.meters.push(*meter);
+            columns.buckets.push(Timestamp::from_second(*bucket).unwrap_or_default().to_sqlx());
+            columns.dimensions.push(dimension);
+            columns.events.push(rollup.events);
+            columns.sums.push(rollup.sum);
+            columns.maxima.push(rollup.max);
+            columns.minima.push(rollup.min);
+            columns.lasts.push(rollup.last);
+            columns.last_at.push(rollup.last_at.to_sqlx());
+            let (hi, lo) = halves(rollup.digest);
+            columns.digests_hi.push(hi);
+            columns.digests_lo.push(lo);
         }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        columns
     }
 }
 
-/// What rollups or events of a stretch come to.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Sums {
-    pub(super) events: i64,
-    pub(super) sum: Decimal,
-    pub(super) max: Decimal,
-    pub(super) last: Option<(Timestamp, Decimal)>,
+/// A digest as two columns: PostgreSQL XORs 64 bits.
+pub(super) const fn halves(digest: u128) -> (i64, i64) {
+    ((digest >> 64) as i64, digest as i64)
 }
 
-/// Totals of whole buckets, by slot.
-pub(super) async fn of_rollups(
-    tx: &mut TenantTx,
-    subscription: SubscriptionId,
-    stretches: &Stretches,
-) -> Result<Vec<(i32, Sums)>, Problem> {
-    let tenant = tx.tenant().uuid();
-    let rows = sqlx::query!(
-        r#"SELECT w.slot AS "slot!", t.events::bigint AS "events!", t.sum AS "sum!", t.max AS "max!",
-               t.last AS "last!", t.last_at AS "last_at!"
-           FROM unnest($3::integer[], $4::integer[], $5::timestamptz[], $6::timestamptz[])
-               AS w (slot, meter_id, lower, upper)
-           CROSS JOIN LATERAL (
-               SELECT sum(r.events) AS events, sum(r.sum) AS sum, max(r.max) AS max,
-                   (array_agg(r.last ORDER BY r.last_at DESC, r.last DESC))[1] AS last,
-                   max(r.last_at) AS last_at
-               FROM usage_rollups r
-               WHERE r.tenant_id = $1 AND r.subscription_id = $2 AND r.meter_id = w.meter_id
-                   AND r.bucket >= w.lower AND r.bucket < w.upper) t
-           WHERE t.events IS NOT NULL"#,
-        tenant,
-        subscription.uuid(),
-        &stretches.slots,
-        &stretches.meters,
-        &stretches.lower as &[jiff_sqlx::Timestamp],
-        &stretches.upper as &[jiff_sqlx::Timestamp],
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let last = Some((row.last_at.to_jiff(), row.last));
-            (row.slot, Sums { events: row.events, sum: row.sum, max: row.max, last })
-        })
-        .collect())
-}
-
-/// Totals of single events, for the parts of windows that are no whole bucket.
-pub(super) async fn of_events(
-    tx: &mut TenantTx,
-    subscription: SubscriptionId,
-    stretches: &Stretches,
-) -> Result<Vec<(i32, Sums)>, Problem> {
-    let tenant = tx.tenant().uuid();
-    let rows = sqlx::query!(
-        r#"SELECT w.slot AS "slot!", t.events AS "events!", t.sum AS "sum!", t.max AS "max!",
-               t.last AS "last!", t.last_at AS "last_at!"
-           FROM unnest($3::integer[], $4::integer[], $5::timestamptz[], $6::timestamptz[])
-               AS w (slot, meter_id, lower, upper)
-           CROSS JOIN LATERAL (
-               SELECT count(*) AS events, sum(e.quantity) AS sum, max(e.quantity) AS max,
-                   (array_agg(e.quantity ORDER BY e.occurred_at DESC, e.quantity DESC))[1] AS last,
-                   max(e.occurred_at) AS last_at
-               FROM usage_events e
-               WHERE e.tenant_id = $1 AND e.subscription_id = $2 AND e.meter_id = w.meter_id
-                   AND e.occurred_at >= w.lower AND e.occurred_at < w.upper) t
-           WHERE t.events > 0"#,
-        tenant,
-        subscription.uuid(),
-        &stretches.slots,
-        &stretches.meters,
-        &stretches.lower as &[jiff_sqlx::Timestamp],
-        &stretches.upper as &[jiff_sqlx::Timestamp],
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let last = Some((row.last_at.to_jiff(), row.last));
-            (row.slot, Sums { events: row.events, sum: row.sum, max: row.max, last })
-        })
-        .collect())
-}
-
-/// How many different members each slot has.
-pub(super) async fn unique(
-    tx: &mut TenantTx,
-    subscription: SubscriptionId,
-    stretches: &Stretches,
-) -> Result<BTreeMap<i32, i64>, Problem> {
-    let tenant = tx.tenant().uuid();
-    let rows = sqlx::query!(
-        r#"SELECT w.slot AS "slot!", t.members AS "members!"
-           FROM unnest($3::integer[], $4::integer[], $5::timestamptz[], $6::timestamptz[])
-               AS w (slot, meter_id, lower, upper)
-           CROSS JOIN LATERAL (
-               SELECT count(DISTINCT e.member) AS members
-               FROM usage_events e
-               WHERE e.tenant_id = $1 AND e.subscription_id = $2 AND e.meter_id = w.meter_id
-                   AND e.occurred_at >= w.lower AND e.occurred_at < w.upper) t"#,
-        tenant,
-        subscription.uuid(),
-        &stretches.slots,
-        &stretches.meters,
-        &stretches.lower as &[jiff_sqlx::Timestamp],
-        &stretches.upper as &[jiff_sqlx::Timestamp],
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.slot, row.members)).collect())
-}
-
-/// The average of each slot, weighted by how long each value stood; before the
-/// first measurement of all, nothing stood. Six decimals of the meter's unit.
-pub(super) async fn averages(
-    tx: &mut TenantTx,
-    subscription: SubscriptionId,
-    stretches: &Stretches,
-    divisors: &[Decimal],
-) -> Result<BTreeMap<i32, Decimal>, Problem> {
-    let tenant = tx.tenant().uuid();
-    let rows = sqlx::query!(
-        r#"SELECT w.slot AS "slot!", round(t.stood
-                   / (extract(epoch FROM w.upper - w.lower) * w.divisor), 6) AS "average!"
-           FROM unnest($3::integer[], $4::integer[], $5::timestamptz[], $6::timestamptz[], $7::numeric[])
-               AS w (slot, meter_id, lower, upper, divisor)
-           CROSS JOIN LATERAL (
-               SELECT sum(p.quantity * extract(epoch FROM p.until - p.at)) AS stood
-               FROM (
-                   SELECT v.at, v.quantity, lead(v.at, 1, w.upper)
-                       OVER (ORDER BY v.at, v.before DESC, v.quantity) AS until
-                   FROM (
-                       (SELECT w.lower AS at, e.quantity, true AS before
-                        FROM usage_events e
-                        WHERE e.tenant_id = $1 AND e.subscription_id = $2
-                            AND e.meter_id = w.meter_id AND e.occurred_at < w.lower
-                        ORDER BY e.occurred_at DESC, e.quantity DESC LIMIT 1)
-                       UNION ALL
-                       SELECT e.occurred_at, e.quantity, false
-                       FROM usage_events e
-                       WHERE e.tenant_id = $1 AND e.subscription_id = $2 AND e.meter_id = w.meter_id
-                           AND e.occurred_at >= w.lower AND e.occurred_at < w.upper) v) p) t
-           WHERE t.stood IS NOT NULL"#,
-        tenant,
-        subscription.uuid(),
-        &stretches.slots,
-        &stretches.meters,
-        &stretches.lower as &[jiff_sqlx::Timestamp],
-        &stretches.upper as &[jiff_sqlx::Timestamp],
-        divisors,
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.slot, row.average)).collect())
+/// The digest behind two columns.
+pub(super) const fn whole(hi: i64, lo: i64) -> u128 {
+    ((hi as u64 as u128) << 64) | lo as u64 as u128
 }

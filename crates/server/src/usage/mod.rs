@@ -19,7 +19,10 @@ mod batch;
 mod check;
 pub(crate) mod db;
 mod event;
+pub(crate) mod generations;
+pub(crate) mod raw;
 pub mod summary;
+mod totals;
 pub mod windows;
 
 use serde_json::value::RawValue;
@@ -81,7 +84,7 @@ async fn store(
     app: &App,
     principal: &Principal,
     situation: &Situation,
-    batch: &mut Batch<'_>,
+    batch: &mut Batch<'_, '_>,
     now: jiff::Timestamp,
 ) -> Result<(), Problem> {
     let mut tx = app.db().tenant(principal.tenant).await?;
@@ -123,9 +126,11 @@ async fn write(
     app: &App,
     tx: &mut TenantTx,
     situation: &Situation,
-    batch: &mut Batch<'_>,
+    batch: &mut Batch<'_, '_>,
     now: jiff::Timestamp,
 ) -> Result<(), Problem> {
+    let subscription = situation.subscription.id;
+    let generation = generations::enter(tx, subscription, generations::With::Others).await?;
     let (keys, payloads) = batch.claims();
     let mut repeated = Vec::new();
     if let Some(fresh) = db::claim(tx, &keys, &payloads).await? {
@@ -142,7 +147,7 @@ async fn write(
     if rows.is_empty() {
         return Ok(());
     }
-    db::insert(tx, situation.subscription.id, &rows, now).await?;
+    db::insert(tx, subscription, generation, &rows, now).await?;
     quotas::count(app, tx, situation, Environment::Live, batch.readings(), now).await
 }
 

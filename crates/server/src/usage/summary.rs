@@ -55,14 +55,15 @@ pub async fn summary(
         asked.push(Asked { meter, windows });
     }
     let mut tx = app.db().tenant(tenant).await?;
-    let totals = windows(&mut tx, &situation, &asked, now).await?;
+    let totals = windows(&mut tx, &situation, &asked, now, None).await?;
     tx.commit().await?;
     let meters = present
         .into_iter()
         .zip(totals)
         .map(|((meter, limit, per, window), totals)| {
-            let used = totals.first().copied().unwrap_or_default();
-            let daily = calendar.named(&series, totals.into_iter().skip(1));
+            let mut totals = totals.into_iter().map(|total| total.quantity);
+            let used = totals.next().unwrap_or_default();
+            let daily = calendar.named(&series, totals);
             one(meter, limit, per, window, used, daily, &situation)
         })
         .collect();

@@ -13,8 +13,9 @@ use tenure_core::{Period, SubscriptionId};
 use tenure_tenancy::TenantTx;
 
 use super::{
-    batch::BUCKET_SECONDS,
-    db::{self, Stretches, Sums},
+    batch::{BUCKET_SECONDS, Rollup, bucket},
+    raw,
+    totals::{self, Stretches},
 };
 use crate::{http::Problem, subscriptions::entitlements::Situation};
 
@@ -29,20 +30,35 @@ pub struct Asked<'a> {
     pub windows: Vec<Period>,
 }
 
-/// Totals in each meter's unit, in the order asked. Windows that are not over
-/// count up to `now`: an average is of the part that is over.
+/// What was used in one window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Total {
+    /// In the meter's unit.
+    pub(crate) quantity: Decimal,
+    /// How many events lie in the window. (What a `time_weighted` meter measured
+    /// last before it stands in the window too, and is not among them.)
+    pub(crate) events: i64,
+    /// Their digest: [`tenure_api::evidence::digest`].
+    pub(crate) digest: [u8; 16],
+}
+
+/// Totals in the order asked, of what was recorded up to the generation
+/// `cutoff` (`None`: all). Windows that are not over count up to `now`: an
+/// average is of the part that is over.
 pub(crate) async fn windows(
     tx: &mut TenantTx,
     situation: &Situation,
     asked: &[Asked<'_>],
     now: Timestamp,
-) -> Result<Vec<Vec<Decimal>>, Problem> {
+    cutoff: Option<i32>,
+) -> Result<Vec<Vec<Total>>, Problem> {
     let wanted: usize = asked.iter().map(|one| one.windows.len()).sum();
     if wanted > WINDOWS_MAX {
         return Err(Problem::too_large(format!("At most {WINDOWS_MAX} windows at once.")));
     }
     let plan = Plan::new(situation, asked, now)?;
-    let found = plan.run(tx, situation.subscription.id).await?;
+    let cutoff = cutoff.unwrap_or(i32::MAX);
+    let found = plan.run(tx, situation.subscription.id, cutoff).await?;
     let mut found = found.into_iter();
     let totals = asked.iter().map(|one| found.by_ref().take(one.windows.len()).collect()).collect();
     Ok(totals)
@@ -67,6 +83,7 @@ impl<'a> Plan<'a> {
             for window in &one.windows {
                 let slot = plan.meters.len();
                 plan.meters.push(one.meter);
+                plan.add(slot, id, *window);
                 match one.meter.aggregation {
                     Aggregation::Unique { .. } => {
                         plan.unique.push(slot, id, window.start, window.end);
@@ -78,7 +95,7 @@ impl<'a> Plan<'a> {
                             plan.divisors.push(one.meter.divide_by);
                         }
                     }
-                    _ => plan.add(slot, id, *window),
+                    _ => {}
                 }
             }
         }
@@ -101,59 +118,66 @@ impl<'a> Plan<'a> {
         self,
         tx: &mut TenantTx,
         subscription: SubscriptionId,
-    ) -> Result<Vec<Decimal>, Problem> {
-        let mut sums = vec![Sums::default(); self.meters.len()];
+        cutoff: i32,
+    ) -> Result<Vec<Total>, Problem> {
+        let mut sums: Vec<Option<Rollup>> = vec![None; self.meters.len()];
         let mut parts = Vec::new();
         if !self.buckets.is_empty() {
-            parts.extend(db::of_rollups(tx, subscription, &self.buckets).await?);
+            parts.extend(totals::of_rollups(tx, subscription, &self.buckets, cutoff).await?);
         }
         if !self.edges.is_empty() {
-            parts.extend(db::of_events(tx, subscription, &self.edges).await?);
+            parts.extend(raw::totals(tx, subscription, &self.edges, cutoff).await?);
         }
         for (slot, part) in parts {
             if let Some(into) = usize::try_from(slot).ok().and_then(|slot| sums.get_mut(slot)) {
-                join(into, part);
+                match into {
+                    Some(into) => into.join(&part),
+                    None => *into = Some(part),
+                }
             }
         }
-        let mut totals: Vec<Decimal> =
-            self.meters.iter().zip(&sums).map(|(meter, sums)| total(meter, sums)).collect();
+        let mut totals: Vec<Total> = self
+            .meters
+            .iter()
+            .zip(&sums)
+            .map(|(meter, sums)| total(meter, sums.as_ref()))
+            .collect();
         if !self.unique.is_empty() {
-            for (slot, members) in db::unique(tx, subscription, &self.unique).await? {
+            let found = totals::unique(tx, subscription, &self.unique, cutoff).await?;
+            for (slot, members) in found {
                 set(&mut totals, slot, in_units(self.meters[slot as usize], members.into()));
             }
         }
         if !self.weighted.is_empty() {
-            let averages = db::averages(tx, subscription, &self.weighted, &self.divisors).await?;
-            for (slot, average) in averages {
+            let (asked, divisors) = (&self.weighted, &self.divisors);
+            let found = totals::averages(tx, subscription, asked, divisors, cutoff).await?;
+            for (slot, average) in found {
                 set(&mut totals, slot, average);
             }
         }
-        Ok(totals.into_iter().map(|total| total.normalize()).collect())
+        for total in &mut totals {
+            total.quantity = total.quantity.normalize();
+        }
+        Ok(totals)
     }
 }
 
-fn set(totals: &mut [Decimal], slot: i32, value: Decimal) {
+fn set(totals: &mut [Total], slot: i32, value: Decimal) {
     if let Some(total) = usize::try_from(slot).ok().and_then(|slot| totals.get_mut(slot)) {
-        *total = value;
+        total.quantity = value;
     }
 }
 
-fn join(into: &mut Sums, part: Sums) {
-    into.events += part.events;
-    into.sum += part.sum;
-    into.max = into.max.max(part.max);
-    into.last = into.last.max(part.last);
-}
-
-fn total(meter: &Meter, sums: &Sums) -> Decimal {
+fn total(meter: &Meter, sums: Option<&Rollup>) -> Total {
+    let Some(sums) = sums else { return Total::default() };
     let raw = match meter.aggregation {
         Aggregation::Count => Decimal::from(sums.events),
         Aggregation::Sum { .. } => sums.sum,
         Aggregation::Max { .. } => sums.max,
-        Aggregation::Last { .. } => sums.last.map(|(_, value)| value).unwrap_or_default(),
+        Aggregation::Last { .. } => sums.last,
         Aggregation::Unique { .. } | Aggregation::TimeWeighted { .. } => Decimal::ZERO,
     };
-    in_units(meter, raw)
+    Total { quantity: in_units(meter, raw), events: sums.events, digest: sums.digest.to_be_bytes() }
 }
 
 fn in_units(meter: &Meter, raw: Decimal) -> Decimal {
@@ -168,10 +192,7 @@ fn bucket_from(at: Timestamp) -> Timestamp {
 
 /// The start of the bucket that holds `at`.
 fn bucket_before(at: Timestamp) -> Timestamp {
-    // Below a second counts too: the second is rounded down, also before 1970.
-    let seconds = at.as_nanosecond().div_euclid(1_000_000_000);
-    let seconds = i64::try_from(seconds).unwrap_or(0);
-    second(seconds - seconds.rem_euclid(BUCKET_SECONDS))
+    second(bucket(at))
 }
 
 fn second(seconds: i64) -> Timestamp {

@@ -318,10 +318,10 @@ async fn usage_goes_along_under_the_meters_numbers_of_the_other_side() {
     let mut admin = test.database.admin().await;
     // The superuser looks past row-level security, which `FORCE` holds the owner to.
     sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
-        "INSERT INTO usage_events (tenant_id, subscription_id, meter_id, occurred_at, received_at, key, quantity, \
+        "INSERT INTO usage_events (tenant_id, subscription_id, meter_id, occurred_at, received_at, generation, key, quantity, \
              source, event_id)
          SELECT tenant_id, id, (SELECT min(id) FROM meters), '2026-03-01T00:00:00.123456Z', \
-             '2026-03-01T00:00:01Z', gen_random_uuid(), 123456789012345.000001, 's', 'e' || n
+             '2026-03-01T00:00:01Z', 0, gen_random_uuid(), 123456789012345.000001, 's', 'e' || n
          FROM subscriptions, generate_series(1, 450) n WHERE tenant_id = '{}'",
         id.uuid()
     )))
