@@ -48,7 +48,7 @@ pub async fn exchange(
 ) -> Result<Response, Problem> {
     let body = read_body(body, FILE_BYTES_MAX).await?;
     let call = app.call(actor);
-    let answer = super::exchange(&app, &call, &body, Scope::Vendor).await?;
+    let answer = super::exchange(&app, &call, body, Scope::Vendor).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
@@ -69,6 +69,6 @@ pub async fn exchange_own(
 ) -> Result<Response, Problem> {
     let body = read_body(body, FILE_BYTES_MAX).await?;
     let call = app.call(Actor::License { id: license, tenant });
-    let answer = super::exchange(&app, &call, &body, Scope::License(tenant, license)).await?;
+    let answer = super::exchange(&app, &call, body, Scope::License(tenant, license)).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }

@@ -4,10 +4,9 @@ use axum::{body::Body, extract::State};
 use tenure_api::licensing::ReportReceipt;
 use tenure_core::LicenseId;
 
-use super::{ImportedReport, ONLINE_BYTES_MAX, Origin};
+use super::{ImportedReport, ONLINE_BYTES_MAX};
 use crate::{
     App,
-    call::Actor,
     http::{Json, Page, PageQuery, PathId, Problem, Query, read_body},
     identity::Staff,
     tenants::api::PathTenant,
@@ -27,10 +26,7 @@ use crate::{
               (status = 422, body = Problem, description = "Not what the instance signed")))]
 pub async fn report(State(app): State<App>, body: Body) -> Result<Json<ReportReceipt>, Problem> {
     let body = read_body(body, ONLINE_BYTES_MAX).await?;
-    let text =
-        std::str::from_utf8(&body).map_err(|_| Problem::bad_request("A report is UTF-8 text."))?;
-    let call = app.call(Actor::System);
-    let imported = super::import(&app, &call, text, Origin::Online, None).await?;
+    let imported = super::receive(&app, body).await?;
     Ok(Json(ReportReceipt::from(&imported)))
 }
 

@@ -73,7 +73,7 @@ async fn answer(app: &App, signed_in: &SignedIn, request: Request) -> Result<Exc
     if file.is_empty() {
         return Err(Problem::field("/file", "Choose a file; this one is empty."));
     }
-    files::exchange(app, &app.call(actor), &file, Scope::Vendor).await
+    files::exchange(app, &app.call(actor), file, Scope::Vendor).await
 }
 
 /// `POST /console/files`. The answer is shown at once: the same file sent again, by reloading the

@@ -57,7 +57,7 @@ async fn answer(app: &App, holder: &Holder, request: Request) -> Result<Exchange
     }
     let call = app.call(visitor.customer.actor());
     let own = Scope::License(visitor.tenant.id, holder.license);
-    files::exchange(app, &call, &file, own).await
+    files::exchange(app, &call, file, own).await
 }
 
 /// `POST /portal/files`. The answer is shown at once: the same file sent again, by reloading the
