@@ -182,6 +182,15 @@ async fn it_stops_gracefully_when_told_to_and_status_works_with_and_without_it()
         .await;
     assert_eq!(code, 0, "{err}");
     assert!(std::fs::read_to_string(&request).unwrap().starts_with("-----BEGIN TENURE REQUEST"));
+    let (_, before, _) = world.output(world.command(&["key"])).await;
+    let asks = ["request", "export", "--new-key"];
+    let (code, _, err) = world.output(world.command(&asks)).await;
+    assert!(code == 1 && err.contains("say --yes"), "{code} {err}");
+    let (code, text, err) =
+        world.output(world.command(&["request", "export", "--new-key", "--yes"])).await;
+    assert!(code == 0 && text.starts_with("-----BEGIN TENURE REQUEST"), "{code} {err}");
+    let (_, after, _) = world.output(world.command(&["key"])).await;
+    assert_ne!(before, after, "a new key pair");
     running.signal(Signal::SIGTERM);
     assert!(running.ended().await.success());
     let (code, text, _) = world.output(world.command(&["status", "--json"])).await;
