@@ -24,13 +24,13 @@ use crate::support::{LICENSE_KEY, Local, Vendor, claims, event, issue, keys};
 /// For how long an agent may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct World {
-    temp: tempfile::TempDir,
-    vendor: Vendor,
+pub(crate) struct World {
+    pub(crate) temp: tempfile::TempDir,
+    pub(crate) vendor: Vendor,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let temp = tempfile::tempdir().unwrap();
         std::fs::write(temp.path().join("keys.json"), keys()).unwrap();
         Self { temp, vendor: Vendor::start(Arc::new(SystemClock)).await }
@@ -53,14 +53,14 @@ impl World {
         command
     }
 
-    fn connected(&self, args: &[&str]) -> Command {
+    pub(crate) fn connected(&self, args: &[&str]) -> Command {
         let mut command = self.command(args);
         command.env("TENURE_AGENT_SERVER", &self.vendor.url).env("LICENSE_KEY", &*LICENSE_KEY);
         command
     }
 
     /// Runs a command to its end, without holding up the vendor.
-    async fn output(&self, mut command: Command) -> (i32, String, String) {
+    pub(crate) async fn output(&self, mut command: Command) -> (i32, String, String) {
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
