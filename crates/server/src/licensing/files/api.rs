@@ -40,7 +40,8 @@ impl FromRequestParts<App> for Holder {
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, body = Exchanged), (status = 404, body = Problem, description = "Nobody's license or instance"),
               (status = 409, body = Problem, description = "Every slot is held, entries are missing, or a copy was found"),
-              (status = 413, body = Problem), (status = 422, body = Problem, description = "Not such a file, or changed")))]
+              (status = 413, body = Problem), (status = 422, body = Problem, description = "Not such a file, or changed"),
+              (status = 503, body = Problem, description = "Other large files are under way; send it again")))]
 pub async fn exchange(
     State(app): State<App>,
     Admin(actor): Admin,
@@ -61,7 +62,8 @@ pub async fn exchange(
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, body = Exchanged), (status = 404, body = Problem, description = "Not of this license"),
               (status = 409, body = Problem, description = "Every slot is held, entries are missing, or a copy was found"),
-              (status = 413, body = Problem), (status = 422, body = Problem, description = "Not such a file, or changed")))]
+              (status = 413, body = Problem), (status = 422, body = Problem, description = "Not such a file, or changed"),
+              (status = 503, body = Problem, description = "Other large files are under way; send it again")))]
 pub async fn exchange_own(
     State(app): State<App>,
     Holder { tenant, license }: Holder,

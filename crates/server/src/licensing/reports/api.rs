@@ -23,7 +23,8 @@ use crate::{
               (status = 404, body = Problem, description = "No instance has this key"),
               (status = 409, body = Problem, description = "Entries are missing, or another history"),
               (status = 413, body = Problem),
-              (status = 422, body = Problem, description = "Not what the instance signed")))]
+              (status = 422, body = Problem, description = "Not what the instance signed"),
+              (status = 503, body = Problem, description = "Other large reports are under way; send it again")))]
 pub async fn report(State(app): State<App>, body: Body) -> Result<Json<ReportReceipt>, Problem> {
     let body = read_body(body, ONLINE_BYTES_MAX).await?;
     let imported = super::receive(&app, body).await?;

@@ -90,7 +90,7 @@ pub(in crate::web) async fn submit(
                 let outcome = Some((Outcome::new(exchanged), whose));
                 show_page(&app, &signed_in, None, outcome).await
             }
-            Err(problem) if matches!(problem.status, 404 | 409 | 413 | 422) => {
+            Err(problem) if matches!(problem.status, 404 | 409 | 413 | 422 | 503) => {
                 let mut page =
                     show_page(&app, &signed_in, Some(upload::plain(&problem.detail)), None).await?;
                 *page.status_mut() =

@@ -70,7 +70,7 @@ pub(super) async fn submit(
     let sent = async {
         match answer(&app, &holder, request).await {
             Ok(exchanged) => show_page(&app, &holder, None, Some(Outcome::new(exchanged))).await,
-            Err(problem) if matches!(problem.status, 404 | 409 | 413 | 422) => {
+            Err(problem) if matches!(problem.status, 404 | 409 | 413 | 422 | 503) => {
                 let mut page =
                     show_page(&app, &holder, Some(upload::plain(&problem.detail)), None).await?;
                 *page.status_mut() =
