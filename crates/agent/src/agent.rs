@@ -50,6 +50,8 @@ pub(crate) mod meta {
     pub(crate) const KEYS: &str = "keys";
     /// And the product that it was for.
     pub(crate) const PRODUCT: &str = "product";
+    /// The key pair that a request file with a new one was last written with.
+    pub(crate) const NEW_KEY: &str = "new_key";
 }
 
 /// The second copy of the time floor is renewed when it lags so far, in seconds.

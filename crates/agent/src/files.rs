@@ -134,7 +134,11 @@ impl Agent {
         let request = Request {
             aud: StatementKind::Request.audience().into(),
             key: *inner.seed.public(),
-            kind: if held.is_some() { RequestKind::Renewal } else { RequestKind::Activation },
+            // The vendor knows this key pair by the name that it was given, and else not yet.
+            kind: match held.and(inner.state.instance) {
+                Some(_) => RequestKind::Renewal,
+                None => RequestKind::Activation,
+            },
             license_key: inner.license_key.clone().filter(|key| !key.contains('.')),
             license: held.map(|held| held.license),
             instance: inner.state.instance,
@@ -155,6 +159,24 @@ impl Agent {
         let signed = instance::sign(&request, inner.seed.key())
             .map_err(|error| Error::refused(error.code(), error.to_string()))?;
         Ok(file::write_kind(FileKind::Request, &signed))
+    }
+
+    /// The same with a new key pair, for an installation that the vendor knows two of: it goes on
+    /// as an instance of its own. Again, before a license for it is here, it makes no other.
+    pub async fn request_with_new_key(&self) -> Result<String> {
+        let mut inner = self.inner.lock().await;
+        if inner.state.phase == Phase::Released {
+            return Err(finished());
+        }
+        let made = self.store.meta(meta::NEW_KEY).await?;
+        let waits = inner.state.phase == Phase::Fresh && made == Some(inner.seed.thumbprint());
+        if !waits {
+            self.new_key(&mut inner).await?;
+            self.store.set_meta(meta::NEW_KEY, &inner.seed.thumbprint()).await?;
+        }
+        drop(inner);
+        self.wake.notify_one();
+        self.request().await
     }
 
     /// A return file. The instance is finished from here on, which is written down

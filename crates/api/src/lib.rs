@@ -9,6 +9,7 @@ pub mod client;
 pub mod evidence;
 pub mod flags;
 pub mod licensing;
+pub mod quota;
 pub mod usage;
 
 pub use client::Client;

@@ -15,6 +15,7 @@ mod http;
 mod licensing;
 mod limits;
 mod process;
+mod quotas;
 
 use std::time::{Duration, Instant};
 
@@ -66,6 +67,7 @@ async fn run() {
 
     tenants(&serve, cluster.url()).await;
     ingestion(&serve, cluster.url()).await;
+    quotas::reservations(&serve, cluster.url()).await;
     entitlements(&serve).await;
     licenses(&serve, &data, cluster.url()).await;
     figure("resident after the load", &format!("{:.1} MB", serve.resident_mb()), "");

@@ -25,6 +25,7 @@ pub mod jobs;
 pub mod licensing;
 pub mod offboarding;
 pub mod products;
+pub mod quotas;
 pub mod reference;
 pub mod router;
 mod serve;

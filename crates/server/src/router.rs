@@ -18,7 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App, billing, deployments, flags, health, http::Problem, identity, installation, licensing,
-    offboarding, products, reference, subscriptions, tenants, trail, usage, web,
+    offboarding, products, quotas, reference, subscriptions, tenants, trail, usage, web,
 };
 
 /// Largest body of any operation, in bytes; most have a smaller limit.
@@ -142,6 +142,13 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(usage::api::record))
         .routes(routes!(usage::api::own_summary))
         .routes(routes!(usage::api::summary))
+        // Quotas
+        .routes(routes!(quotas::api::own))
+        .routes(routes!(quotas::api::show))
+        .routes(routes!(quotas::api::reserve))
+        .routes(routes!(quotas::api::commit))
+        .routes(routes!(quotas::api::release))
+        .routes(routes!(quotas::api::consume))
         .routes(routes!(billing::api::own))
         .routes(routes!(billing::api::show))
         .routes(routes!(flags::api::one))

@@ -15,7 +15,7 @@ use crate::{
     http::Problem,
     idempotency, identity, installation, jobs, licensing, offboarding,
     products::{self, signing::pkcs11},
-    router, trail,
+    quotas, router, trail,
     vault::Vault,
 };
 
@@ -133,6 +133,7 @@ impl Server {
         if app.config().jobs {
             self.tasks.spawn(jobs::run(app.clone(), stop.clone()));
         }
+        self.tasks.spawn(quotas::run(app.clone(), stop.clone()));
         self.tasks.spawn(licensing::service::high_water::run(app.clone(), stop.clone()));
         let service = router::router(app).into_make_service_with_connect_info::<SocketAddr>();
         self.tasks.spawn(async move {

@@ -65,8 +65,28 @@ pub(super) async fn install(options: &Options, path: &Path) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn request(options: &Options, output: Option<&Path>) -> Result<()> {
-    let file = order(options, Command::Request).await?.file.unwrap_or_default();
+/// Whether a new key pair is wanted for a request, and whether to ask about it.
+pub(super) struct NewKey {
+    pub(super) wanted: bool,
+    pub(super) yes: bool,
+}
+
+pub(super) async fn request(
+    options: &Options,
+    output: Option<&Path>,
+    new_key: NewKey,
+) -> Result<()> {
+    if new_key.wanted {
+        output::confirm(
+            new_key.yes,
+            "This installation goes on with a new key pair, as an instance of its own: it takes a \
+             slot, and the instance that it was keeps its own until its license ends.",
+        )?;
+    }
+    let file = order(options, Command::Request { new_key: new_key.wanted })
+        .await?
+        .file
+        .unwrap_or_default();
     output::file(output, &file)?;
     if output.is_some() {
         output::note("give it to the vendor; it may hold the license key, so keep it as one");

@@ -100,6 +100,12 @@ enum RequestVerb {
         /// Where to; standard output when left out
         #[arg(long, short)]
         output: Option<PathBuf>,
+        /// With a new key pair, as an instance of its own: when the vendor has found a copy of this one
+        #[arg(long)]
+        new_key: bool,
+        /// Do not ask
+        #[arg(long, requires = "new_key")]
+        yes: bool,
     },
 }
 
@@ -143,8 +149,9 @@ impl Cli {
             Verb::Report { verb: ReportVerb::List } => look::reports(&options).await,
             Verb::Activate { file } => exchange::activate(&options, file.as_deref()).await,
             Verb::Install { file } => exchange::install(&options, &file).await,
-            Verb::Request { verb: RequestVerb::Export { output } } => {
-                exchange::request(&options, output.as_deref()).await
+            Verb::Request { verb: RequestVerb::Export { output, new_key, yes } } => {
+                let new_key = exchange::NewKey { wanted: new_key, yes };
+                exchange::request(&options, output.as_deref(), new_key).await
             }
             Verb::Return { verb: ReturnVerb::Export { output, yes } } => {
                 exchange::give_back(&options, output.as_deref(), yes).await

@@ -26,7 +26,11 @@ pub enum Command {
         file: String,
     },
     /// Write a request file.
-    Request,
+    Request {
+        /// With a new key pair, as an instance of its own.
+        #[serde(default)]
+        new_key: bool,
+    },
     /// Write a return file, and finish.
     Return,
     /// Give the slot back over the network.
@@ -69,7 +73,8 @@ impl Agent {
                 let done = self.install(&file).await?;
                 only(serde_json::to_value(done).unwrap_or_default())
             }
-            Command::Request => file(self.request().await?),
+            Command::Request { new_key: false } => file(self.request().await?),
+            Command::Request { new_key: true } => file(self.request_with_new_key().await?),
             Command::Return => file(self.give_back().await?),
             Command::Release { reason } => {
                 self.release(&reason).await?;

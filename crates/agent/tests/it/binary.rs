@@ -24,13 +24,13 @@ use crate::support::{LICENSE_KEY, Local, Vendor, claims, event, issue, keys};
 /// For how long an agent may take to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct World {
-    temp: tempfile::TempDir,
-    vendor: Vendor,
+pub(crate) struct World {
+    pub(crate) temp: tempfile::TempDir,
+    pub(crate) vendor: Vendor,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let temp = tempfile::tempdir().unwrap();
         std::fs::write(temp.path().join("keys.json"), keys()).unwrap();
         Self { temp, vendor: Vendor::start(Arc::new(SystemClock)).await }
@@ -53,14 +53,14 @@ impl World {
         command
     }
 
-    fn connected(&self, args: &[&str]) -> Command {
+    pub(crate) fn connected(&self, args: &[&str]) -> Command {
         let mut command = self.command(args);
         command.env("TENURE_AGENT_SERVER", &self.vendor.url).env("LICENSE_KEY", &*LICENSE_KEY);
         command
     }
 
     /// Runs a command to its end, without holding up the vendor.
-    async fn output(&self, mut command: Command) -> (i32, String, String) {
+    pub(crate) async fn output(&self, mut command: Command) -> (i32, String, String) {
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
@@ -182,6 +182,15 @@ async fn it_stops_gracefully_when_told_to_and_status_works_with_and_without_it()
         .await;
     assert_eq!(code, 0, "{err}");
     assert!(std::fs::read_to_string(&request).unwrap().starts_with("-----BEGIN TENURE REQUEST"));
+    let (_, before, _) = world.output(world.command(&["key"])).await;
+    let asks = ["request", "export", "--new-key"];
+    let (code, _, err) = world.output(world.command(&asks)).await;
+    assert!(code == 1 && err.contains("say --yes"), "{code} {err}");
+    let (code, text, err) =
+        world.output(world.command(&["request", "export", "--new-key", "--yes"])).await;
+    assert!(code == 0 && text.starts_with("-----BEGIN TENURE REQUEST"), "{code} {err}");
+    let (_, after, _) = world.output(world.command(&["key"])).await;
+    assert_ne!(before, after, "a new key pair");
     running.signal(Signal::SIGTERM);
     assert!(running.ended().await.success());
     let (code, text, _) = world.output(world.command(&["status", "--json"])).await;

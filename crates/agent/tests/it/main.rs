@@ -11,4 +11,5 @@ mod network;
 mod offline;
 mod screens;
 mod support;
+mod tls;
 mod usage;

@@ -172,3 +172,39 @@ async fn a_finished_installation_does_not_begin_again() {
     agent.step().await.unwrap();
     assert_eq!(agent.view().word(agent.now()), "unlicensed");
 }
+
+#[tokio::test]
+async fn a_request_with_a_new_key_pair_makes_one_and_keeps_license_and_usage() {
+    let place = Place::new().await;
+    let agent = air_gapped(&place, "a").await;
+    let local = Local::of(&agent).await;
+    let first = request(&agent).await;
+    agent.install(&answer(&place, &first, 1)).await.unwrap();
+    local.post("/v1/usage", &event("a", agent.now())).await;
+    place.forward(3600);
+
+    let with_new_key = async || {
+        let text = agent.request_with_new_key().await.unwrap();
+        let token = file::read_kind(FileKind::Request, &text).unwrap();
+        instance::verify::<Request>(&token).unwrap().into_claims()
+    };
+    let asked = with_new_key().await;
+    assert_ne!(asked.key, first.key);
+    assert_eq!((asked.kind, asked.instance), (RequestKind::Activation, None), "another instance");
+    assert_eq!(asked.license_key.as_deref(), Some(LICENSE_KEY.as_str()));
+    assert_eq!(agent.view().word(agent.now()), "active", "nothing is stopped meanwhile");
+    assert_eq!(with_new_key().await.key, asked.key, "asked again, the same pair");
+    assert_eq!(request(&agent).await.key, asked.key);
+
+    assert!(agent.install(&answer(&place, &asked, 1)).await.unwrap().changed);
+    let report = agent.report(false).await.unwrap().unwrap();
+    let head = ledger::read(&report.text).unwrap().head.into_claims();
+    assert_eq!((head.key, report.through), (asked.key, 1), "usage went over with it");
+    assert_eq!(request(&agent).await.kind, RequestKind::Renewal);
+    assert_ne!(with_new_key().await.key, asked.key, "and once more, another");
+
+    agent.install(&answer(&place, &request(&agent).await, 1)).await.unwrap();
+    agent.give_back().await.unwrap();
+    let finished = agent.request_with_new_key().await.unwrap_err();
+    assert_eq!(finished.code(), "instance_released");
+}

@@ -203,3 +203,24 @@ fn a_token_under_a_key_of_another_product_is_not_believed() {
     let error = token::verify::<LicenseClaims>(&strayed, &trust).unwrap_err();
     assert_eq!(error.code(), "token_wrong_issuer");
 }
+
+#[test]
+fn what_a_token_says_is_read_without_belief_only_by_who_asks_for_that() {
+    let token = issue(&claims());
+    assert_eq!(token::unverified::<LicenseClaims>(&token), Some(claims()));
+    let (message, mut signature) = halves(&token);
+    signature[9] ^= 1;
+    let forged = format!("{message}.{}", b64(&signature));
+    assert_eq!(token::unverified::<LicenseClaims>(&forged), Some(claims()), "nothing is checked");
+    assert_eq!(verify(&forged).unwrap_err().code(), "token_bad_signature");
+
+    let long = format!("{message}.{}", "A".repeat(token::Kind::Revocations.len_max()));
+    for nothing in ["", "a.b", "a.b.c", "a.!.c", &message, &format!("{token}.x"), &long] {
+        assert_eq!(
+            token::unverified::<Value>(nothing),
+            None,
+            "{}",
+            &nothing[..nothing.len().min(9)]
+        );
+    }
+}

@@ -1,19 +1,17 @@
 //! Issuing and renewing: a grant becomes claims, claims become a token.
 
-use std::sync::Arc;
-
 use axum::http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use tenure_catalog::Model;
 use tenure_core::{DeploymentId, LicenseId, SubscriptionId, SubscriptionStatus, TenantId};
-use tenure_license::{LicenseKey, Signer, key_string, token};
+use tenure_license::{LicenseKey, key_string};
 use tenure_tenancy::TenantTx;
 
 use super::{
     IssuedLicense, LICENSES_MAX, License, LicenseStatus, NewLicense, REVISIONS_MAX, RenewLicense,
     Revision, TERM_DAYS_MAX,
     claims::{Grant, Issue},
-    db, grant_of, lock, open_key, place, reports, require_active,
+    db, grant_of, lock, open_key, place, reports, require_active, service,
 };
 use crate::{
     App,
@@ -218,7 +216,7 @@ pub(super) async fn sign(
     let signer = signing::signer_for(app, tx, grant.catalog.product_id).await?;
     let written = serde_json::to_value(&claims).map_err(Problem::internal)?;
     let kid = signer.public_key().kid().to_owned();
-    let token = sign_aside(claims, signer).await?;
+    let token = service::sign_with(signer, claims).await?;
     let revision = Revision {
         revision: issue.revision,
         kid,
@@ -228,16 +226,4 @@ pub(super) async fn sign(
     };
     db::insert_revision(tx, issue.license, &revision, &token).await?;
     Ok(token)
-}
-
-/// An RSA signature takes milliseconds: not on the runtime's threads.
-pub(super) async fn sign_aside<C: token::Payload + Send + 'static>(
-    claims: C,
-    signer: Arc<dyn Signer>,
-) -> Result<String, Problem> {
-    let signed = tokio::task::spawn_blocking(move || token::sign(&claims, &*signer)).await;
-    signed.map_err(Problem::internal)?.map_err(|error| match error {
-        token::IssueError::Sign(error) => signing::not_signed(error),
-        refused => Problem::conflict("license-not-issuable", format!("{refused}.")),
-    })
 }

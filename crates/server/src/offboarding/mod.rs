@@ -43,8 +43,8 @@ const BATCH_ROWS: usize = 200;
 /// Exports and imports under way at once in one process; each holds a connection.
 pub const UNDER_WAY_MAX: usize = 2;
 
-/// Room for one more export or import.
-fn admit(app: &App) -> Result<SemaphorePermit<'_>, Problem> {
+/// Room for one more export or import, or for something as large.
+pub(crate) fn admit(app: &App) -> Result<SemaphorePermit<'_>, Problem> {
     app.archives().try_acquire().map_err(|_| {
         Problem::unavailable("Other exports or imports are under way; try again shortly.")
     })

@@ -101,6 +101,12 @@ pub const TABLES: &[Table] = &[
         "subscription_id, meter_id, bucket, dimension, generation",
         &[("meter_id", Care::Meter)],
     ),
+    table(
+        "quota_counters",
+        "subscription_id, environment, meter_id, window_start, window_end",
+        &[("meter_id", Care::Meter)],
+    ),
+    table("quota_reservations", "subscription_id, environment, id", &[("meter_id", Care::Meter)]),
     table("audit_log", "seq", &[("body", Care::Portable), ("hash", Care::Portable)]),
     table("audit_heads", "tenant_id", &[("hash", Care::Portable)]),
 ];

@@ -45,7 +45,7 @@ impl Situation {
         ended || self.tenant.status != TenantStatus::Active
     }
 
-    fn why_withheld(&self) -> String {
+    pub(crate) fn why_withheld(&self) -> String {
         format!(
             "Access is withheld: the tenant is {}, the subscription {}. Contact {}.",
             self.tenant.status, self.subscription.status, self.catalog.product.sales_contact

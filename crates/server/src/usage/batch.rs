@@ -18,7 +18,7 @@ use super::{
     check::{Checked, Checker, Reading},
     event::Arrived,
 };
-use crate::subscriptions::entitlements::Situation;
+use crate::{quotas, subscriptions::entitlements::Situation};
 
 /// Length of a rollup's bucket, in seconds: time zones are offset by quarters
 /// of an hour.
@@ -230,6 +230,18 @@ impl<'a, 's> Batch<'a, 's> {
             }
         }
         rows
+    }
+
+    /// What the new events add to meters.
+    pub(super) fn readings(&self) -> impl Iterator<Item = quotas::Reading> {
+        let new = self.entries.iter().filter(|entry| entry.outcome == Outcome::Accepted);
+        new.flat_map(|entry| {
+            self.readings[entry.readings.clone()].iter().map(|reading| quotas::Reading {
+                meter_id: reading.meter_id,
+                at: entry.event.time,
+                quantity: reading.quantity,
+            })
+        })
     }
 
     /// The answer.

@@ -27,7 +27,7 @@ pub mod windows;
 
 use serde_json::value::RawValue;
 use tenure_api::usage::{Outcome, Receipt};
-use tenure_core::{SubscriptionId, SubscriptionStatus};
+use tenure_core::SubscriptionStatus;
 use tenure_license::Environment;
 use tenure_tenancy::TenantTx;
 
@@ -37,6 +37,7 @@ use crate::{
     App, health,
     http::Problem,
     identity::Principal,
+    quotas,
     subscriptions::entitlements::{Situation, known_situation},
 };
 
@@ -62,7 +63,7 @@ async fn record<'a>(
     if principal.environment == Environment::Test || batch.is_empty() {
         batch.pretend();
     } else {
-        store(app, principal, &mut batch, now).await?;
+        store(app, principal, &situation, &mut batch, now).await?;
     }
     let receipt = batch.receipt();
     count(app, &receipt);
@@ -82,11 +83,12 @@ fn refuse_ended(situation: &Situation) -> Result<(), Problem> {
 async fn store(
     app: &App,
     principal: &Principal,
+    situation: &Situation,
     batch: &mut Batch<'_, '_>,
     now: jiff::Timestamp,
 ) -> Result<(), Problem> {
     let mut tx = app.db().tenant(principal.tenant).await?;
-    write(&mut tx, principal.subscription, batch, now).await?;
+    write(app, &mut tx, situation, batch, now).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -95,7 +97,6 @@ async fn store(
 pub(crate) struct Reported<'s> {
     /// The subscription, with its meters.
     pub(crate) situation: &'s Situation,
-    pub(crate) subscription: SubscriptionId,
     pub(crate) environment: Environment,
 }
 
@@ -114,7 +115,7 @@ pub(crate) async fn record_reported<'a>(
     if of.environment == Environment::Test || batch.is_empty() {
         batch.pretend();
     } else {
-        write(tx, of.subscription, &mut batch, now).await?;
+        write(app, tx, of.situation, &mut batch, now).await?;
     }
     let receipt = batch.receipt();
     count(app, &receipt);
@@ -122,11 +123,13 @@ pub(crate) async fn record_reported<'a>(
 }
 
 async fn write(
+    app: &App,
     tx: &mut TenantTx,
-    subscription: SubscriptionId,
+    situation: &Situation,
     batch: &mut Batch<'_, '_>,
     now: jiff::Timestamp,
 ) -> Result<(), Problem> {
+    let subscription = situation.subscription.id;
     let generation = generations::enter(tx, subscription, generations::With::Others).await?;
     let (keys, payloads) = batch.claims();
     let mut repeated = Vec::new();
@@ -141,10 +144,11 @@ async fn write(
     }
     batch.resolve(repeated);
     let rows = batch.rows();
-    if !rows.is_empty() {
-        db::insert(tx, subscription, generation, &rows, now).await?;
+    if rows.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    db::insert(tx, subscription, generation, &rows, now).await?;
+    quotas::count(app, tx, situation, Environment::Live, batch.readings(), now).await
 }
 
 fn count(app: &App, receipt: &Receipt<'_>) {

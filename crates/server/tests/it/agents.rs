@@ -406,6 +406,44 @@ async fn a_copied_machine_is_found_and_both_live_on_while_slots_last() {
     assert_eq!(quarantined.filter(|i| i["state"] == "quarantined").count(), 1, "{instances}");
 }
 
+#[tokio::test]
+async fn a_copied_machine_without_a_network_goes_on_with_a_new_key_pair_as_it_is_told() {
+    let customer = Customer::of(PRODUCT, "enterprise", "air_gapped").await;
+    let agent = customer.start_offline("bunker").await;
+    let answer = customer.carry(agent.request().await.unwrap()).await;
+    agent.install(answer["file"].as_str().unwrap()).await.unwrap();
+    agent.close().await.unwrap();
+    drop(agent);
+    copy(&customer.dir.path().join("bunker"), &customer.dir.path().join("copy"));
+    let one = customer.start_offline("bunker").await;
+    let two = customer.start_offline("copy").await;
+    Product::beside(&one).await.run(0..10, one.now()).await;
+    Product::beside(&two).await.run(10..30, two.now()).await;
+    let files = "/api/v1/admin/license-files";
+    let kind = "application/octet-stream";
+    customer.carry(one.report(false).await.unwrap().unwrap().text).await;
+    let report = two.report(false).await.unwrap().unwrap().text;
+    let forked = customer.test.post_bytes(ADMIN, files, kind, report.into()).await.expect(409);
+    assert_eq!(forked["type"], "urn:tenure:problem:ledger-fork");
+    let trail = customer.test.get(ADMIN, "/api/v1/admin/tenants/acme/audit").await.expect(200);
+    let entry = &trail["items"][0];
+    assert_eq!(entry["action"], "instance.quarantined", "{trail}");
+    assert_eq!(entry["actor"], answer["instance_id"], "{trail}");
+
+    let request = two.request().await.unwrap();
+    let told = customer.test.post_bytes(ADMIN, files, kind, request.into()).await.expect(409);
+    assert!(told["detail"].as_str().unwrap().contains("request export --new-key"), "{told}");
+    customer.pass(days(1));
+    let request = two.request_with_new_key().await.unwrap();
+    let answer = customer.carry(request).await;
+    two.install(answer["file"].as_str().unwrap()).await.unwrap();
+    assert_eq!(state(&two), State::Active);
+    // What the copy had recorded alone was not lost with its old ledger, and counts once.
+    let counted = customer.carry(two.report(false).await.unwrap().unwrap().text).await;
+    assert!(counted["summary"].as_str().unwrap().contains(" 20 events counted"), "{counted}");
+    assert_eq!(customer.used().await, "30");
+}
+
 fn copy(from: &std::path::Path, to: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::create_dir(to).unwrap();

@@ -8,14 +8,14 @@ use tenure_license::{
     InstanceKey, LicenseClaims, ReceiptClaims, TrustSet,
     chain::Head,
     file::{self, FileKind},
-    instance::{self, ReportHead, Request, RequestKind, Return, StatementKind},
+    instance::{self, Purpose, ReportHead, Request, RequestKind, Return, StatementKind},
     ledger::{self, Content, Line},
     state::{self, Revocation},
     token,
 };
 use zeroize::Zeroizing;
 
-use crate::harness::{ADMIN, TestServer};
+use crate::harness::{ADMIN, Answer, TestInstance, TestServer, all_at_once};
 
 const FILES: &str = "/api/v1/admin/license-files";
 const LICENSES: &str = "/api/v1/admin/tenants/acme/licenses";
@@ -371,4 +371,110 @@ async fn a_license_that_goes_to_the_vendors_cloud_ends_where_it_was_installed() 
     assert_eq!(found, Revocation::Superseded(at));
     let input = state::Input { revocation: found, ..state::Input::new(&newest, at) };
     assert_eq!(state::evaluate(&input).reason.code(), "superseded");
+}
+
+/// Sends a file to one of several servers.
+async fn carry_to(test: &TestServer, file: String) -> Answer {
+    test.post_bytes(ADMIN, FILES, "application/octet-stream", file.into()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_and_activations_at_once_on_two_servers_never_take_more_slots_than_there_are() {
+    let one = TestServer::gizmo().await;
+    let two = one.beside().await;
+    // Five slots and a fifth more.
+    let license = one.licensed("acme", "team").await;
+    let servers = [&one, &two];
+    let answers = all_at_once((0..24u8).map(|n| {
+        let server = servers[usize::from(n / 2 % 2)];
+        let file = Site::new(n).request(RequestKind::Activation, Some(&license.key), None, "a");
+        let mut instance = TestInstance::new(n.into());
+        let call = instance.call(&one, Purpose::Activate, &license.key, json!({}));
+        async move {
+            match n % 2 {
+                0 => (n, carry_to(server, file).await),
+                _ => (n, server.proven(&call).await),
+            }
+        }
+    }))
+    .await;
+    let granted = answers.iter().filter(|(_, answer)| answer.status == 200).count();
+    assert_eq!(granted, 6);
+    let full = |answer: &Answer| {
+        assert_eq!(answer.status, 409, "{}", answer.text);
+        assert_eq!(answer.json["type"], "urn:tenure:problem:no-free-slot");
+        assert!(answer.header("retry-after").is_some(), "{}", answer.text);
+        answer.json["detail"].as_str().unwrap().to_owned()
+    };
+    for (_, answer) in answers.iter().filter(|(_, answer)| answer.status != 200) {
+        full(answer);
+    }
+    let all = one.get(ADMIN, &license.path("/instances")).await.expect(200);
+    assert_eq!((&all["held"], &all["max"], &all["cap"]), (&json!(6), &json!(5), &json!(6)));
+
+    // Whoever is refused now reads the same, by file or online.
+    let file = Site::new(100).request(RequestKind::Activation, Some(&license.key), None, "a");
+    let by_file = full(&carry_to(&one, file).await);
+    let online = full(&TestInstance::new(100).activate(&two, &license.key).await);
+    assert_eq!(by_file, online);
+    assert!(online.contains("6/5"), "{online}");
+}
+
+#[tokio::test]
+async fn a_file_for_a_slot_beyond_what_was_bought_says_so_and_the_trail_does() {
+    let test = TestServer::gizmo().await;
+    let license = test.licensed("acme", "team").await;
+    for n in 1..=6 {
+        let file = Site::new(n).request(RequestKind::Activation, Some(&license.key), None, "a");
+        let answer = carry_to(&test, file).await.expect(200);
+        let warned = answer["warnings"].to_string().contains("6 instances hold a license for 5");
+        assert_eq!(warned, n == 6, "{answer}");
+    }
+    let trail = format!("{}/audit?limit=20", license.tenant);
+    let trail = test.get(ADMIN, &trail).await.expect(200).to_string();
+    assert_eq!(trail.matches("instance.overage").count(), 1, "{trail}");
+}
+
+#[tokio::test]
+async fn a_slot_stays_held_until_the_latest_end_of_any_token_given_out() {
+    let vendor = vendor().await;
+    let held = async || {
+        let all = vendor.test.get(ADMIN, &vendor.license_path("/instances")).await.expect(200);
+        all["items"][0]["held_until"].as_str().unwrap().to_owned()
+    };
+    // The same key pair, first online for a lease, then by file for a year.
+    let mut online = TestInstance::new(1);
+    let site = Site { key: TestInstance::new(1).key, ledger: Vec::new() };
+    online.activate(&vendor.test, &vendor.key).await.expect(200);
+    assert!(held().await.starts_with("2026-03"), "a lease");
+    vendor.license_for(&site, "a").await;
+    assert_eq!(held().await, "2027-03-01T00:00:00Z");
+
+    online.activate(&vendor.test, &vendor.key).await.expect(200);
+    assert_eq!(held().await, "2027-03-01T00:00:00Z", "an activation");
+    let beat = online.beat(&vendor.test, json!({ "renew": true })).await.expect(200);
+    assert!(beat["lease"].is_string(), "{beat}");
+    assert_eq!(held().await, "2027-03-01T00:00:00Z", "a renewal");
+
+    // Given back, and asked for again: the file of a year is in its hands all the same.
+    online.release(&vendor.test).await.expect(200);
+    online.activate(&vendor.test, &vendor.key).await.expect(200);
+    assert_eq!(held().await, "2027-03-01T00:00:00Z", "given back before");
+}
+
+#[tokio::test]
+async fn a_request_that_is_repeated_after_a_renewal_is_told_what_its_own_file_says() {
+    let vendor = vendor().await;
+    let site = Site::new(1);
+    let (_, _, first) = vendor.license_for(&site, "a").await;
+    assert!(first["summary"].as_str().unwrap().starts_with("Revision 1 of"), "{first}");
+    vendor.test.advance_to("2026-06-01T00:00:00Z");
+    let renewed = vendor.test.post(ADMIN, &vendor.license_path("/renew"), json!({})).await;
+    renewed.expect(201);
+    let (_, license, again) = vendor.license_for(&site, "a").await;
+    assert_eq!(license.revision, 1);
+    assert_eq!(again, first);
+    let (_, license, next) = vendor.license_for(&site, "b").await;
+    assert_eq!((license.revision, &next["file_name"]), (2, &json!("vault-acme-r2.lic")));
+    assert!(next["summary"].as_str().unwrap().ends_with("until 2027-06-01."), "{next}");
 }

@@ -1,6 +1,6 @@
 //! A server of a test's own, and a client that reads like the test's sentence.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, task::Poll};
 
 use jiff::Timestamp;
 use reqwest::{Method, StatusCode};
@@ -518,4 +518,21 @@ impl TestServer {
             admin_url: self.database.admin_url.clone(),
         }
     }
+}
+
+/// Awaits all of them at once; their answers in the order in which they came.
+pub async fn all_at_once<T>(calls: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    let mut pending: Vec<_> = calls.into_iter().map(Box::pin).collect();
+    let mut answers = Vec::with_capacity(pending.len());
+    std::future::poll_fn(move |context| {
+        pending.retain_mut(|call| match call.as_mut().poll(context) {
+            Poll::Ready(answer) => {
+                answers.push(answer);
+                false
+            }
+            Poll::Pending => true,
+        });
+        if pending.is_empty() { Poll::Ready(std::mem::take(&mut answers)) } else { Poll::Pending }
+    })
+    .await
 }

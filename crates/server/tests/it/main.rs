@@ -31,6 +31,7 @@ mod offboarding;
 mod ofrep;
 mod openapi;
 mod portal;
+mod quotas;
 mod signing;
 mod softhsm;
 mod usage;

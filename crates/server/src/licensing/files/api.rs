@@ -40,7 +40,8 @@ impl FromRequestParts<App> for Holder {
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, body = Exchanged), (status = 404, body = Problem, description = "Nobody's license or instance"),
               (status = 409, body = Problem, description = "Every slot is held, entries are missing, or a copy was found"),
-              (status = 413, body = Problem), (status = 422, body = Problem, description = "Not such a file, or changed")))]
+              (status = 413, body = Problem), (status = 422, body = Problem, description = "Not such a file, or changed"),
+              (status = 503, body = Problem, description = "Other large files are under way; send it again")))]
 pub async fn exchange(
     State(app): State<App>,
     Admin(actor): Admin,
@@ -48,7 +49,7 @@ pub async fn exchange(
 ) -> Result<Response, Problem> {
     let body = read_body(body, FILE_BYTES_MAX).await?;
     let call = app.call(actor);
-    let answer = super::exchange(&app, &call, &body, Scope::Vendor).await?;
+    let answer = super::exchange(&app, &call, body, Scope::Vendor).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
@@ -61,7 +62,8 @@ pub async fn exchange(
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, body = Exchanged), (status = 404, body = Problem, description = "Not of this license"),
               (status = 409, body = Problem, description = "Every slot is held, entries are missing, or a copy was found"),
-              (status = 413, body = Problem), (status = 422, body = Problem, description = "Not such a file, or changed")))]
+              (status = 413, body = Problem), (status = 422, body = Problem, description = "Not such a file, or changed"),
+              (status = 503, body = Problem, description = "Other large files are under way; send it again")))]
 pub async fn exchange_own(
     State(app): State<App>,
     Holder { tenant, license }: Holder,
@@ -69,6 +71,6 @@ pub async fn exchange_own(
 ) -> Result<Response, Problem> {
     let body = read_body(body, FILE_BYTES_MAX).await?;
     let call = app.call(Actor::License { id: license, tenant });
-    let answer = super::exchange(&app, &call, &body, Scope::License(tenant, license)).await?;
+    let answer = super::exchange(&app, &call, body, Scope::License(tenant, license)).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }

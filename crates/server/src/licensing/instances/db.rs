@@ -23,6 +23,7 @@ use crate::http::{Cursor, Problem};
 const DIGEST_LEN: usize = 32;
 
 struct Row {
+    tenant_id: TenantId,
     id: InstanceId,
     license_id: LicenseId,
     deployment_id: Option<DeploymentId>,
@@ -80,6 +81,42 @@ impl From<Row> for Instance {
             forced: row.forced,
         }
     }
+}
+
+impl Row {
+    fn split(self) -> (TenantId, Instance) {
+        (self.tenant_id, Instance::from(self))
+    }
+}
+
+/// Whole instances by a condition.
+macro_rules! whole {
+    ($condition:tt, $($argument:expr),+) => {
+        sqlx::query_as!(
+            Row,
+            "SELECT tenant_id, id, license_id, deployment_id, public_key, identity, name,
+                 k8s_cluster_uid, version, status, offline, seq, recent, stats, lease, lease_seq,
+                 held_until, last_seen_at, ledger_seq, ledger_hash, created_at, quarantined_at,
+                 released_at, returned, forced
+             FROM instances WHERE " + $condition,
+            $($argument),+
+        )
+    };
+}
+
+/// As they are looked at: without what is in their hands, which the vendor's role may not read.
+macro_rules! shown {
+    ($condition:tt, $($argument:expr),+) => {
+        sqlx::query_as!(
+            Row,
+            r#"SELECT tenant_id, id, license_id, deployment_id, public_key, identity, name,
+                 k8s_cluster_uid, version, status, offline, seq, ''::bytea AS "recent!", stats,
+                 NULL::text AS lease, NULL::bigint AS lease_seq, held_until, last_seen_at, ledger_seq,
+                 ledger_hash, created_at, quarantined_at, released_at, returned, forced
+               FROM instances WHERE "# + $condition,
+            $($argument),+
+        )
+    };
 }
 
 /// Statistics are kept as texts, so that no reader makes floats of them.
@@ -183,18 +220,8 @@ pub(crate) async fn update(tx: &mut TenantTx, instance: &Instance) -> Result<(),
 /// An instance of the tenant, locked for a change.
 pub(crate) async fn lock(tx: &mut TenantTx, id: InstanceId) -> Result<Option<Instance>, Problem> {
     let tenant = tx.tenant().uuid();
-    let row = sqlx::query_as!(
-        Row,
-        "SELECT id, license_id, deployment_id, public_key, identity, name, k8s_cluster_uid, version,
-             status, offline, seq, recent, stats, lease, lease_seq, held_until, last_seen_at,
-             ledger_seq, ledger_hash, created_at, quarantined_at, released_at, returned, forced
-         FROM instances WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE",
-        tenant,
-        id.uuid()
-    )
-    .fetch_optional(&mut **tx)
-    .await?;
-    Ok(row.map(Instance::from))
+    let row = whole!("tenant_id = $1 AND id = $2 FOR NO KEY UPDATE", tenant, id.uuid());
+    Ok(row.fetch_optional(&mut **tx).await?.map(Instance::from))
 }
 
 /// The instance of a license that is known so, locked for a change.
@@ -205,21 +232,14 @@ pub(crate) async fn lock_known(
 ) -> Result<Option<Instance>, Problem> {
     let tenant = tx.tenant().uuid();
     let (public_key, place) = key_columns(identity);
-    let row = sqlx::query_as!(
-        Row,
-        "SELECT id, license_id, deployment_id, public_key, identity, name, k8s_cluster_uid, version,
-             status, offline, seq, recent, stats, lease, lease_seq, held_until, last_seen_at,
-             ledger_seq, ledger_hash, created_at, quarantined_at, released_at, returned, forced
-         FROM instances WHERE tenant_id = $1 AND license_id = $2
-           AND (public_key = $3 OR identity = $4) FOR NO KEY UPDATE",
+    let row = whole!(
+        "tenant_id = $1 AND license_id = $2 AND (public_key = $3 OR identity = $4) FOR NO KEY UPDATE",
         tenant,
         license.uuid(),
         public_key,
         place
-    )
-    .fetch_optional(&mut **tx)
-    .await?;
-    Ok(row.map(Instance::from))
+    );
+    Ok(row.fetch_optional(&mut **tx).await?.map(Instance::from))
 }
 
 /// A page of a license's instances, newest first.
@@ -229,21 +249,15 @@ pub(crate) async fn list(
     cursor: Cursor,
 ) -> Result<Vec<Instance>, Problem> {
     let tenant = tx.tenant().uuid();
-    let rows = sqlx::query_as!(
-        Row,
-        "SELECT id, license_id, deployment_id, public_key, identity, name, k8s_cluster_uid, version,
-             status, offline, seq, recent, stats, NULL::text AS lease, lease_seq, held_until, last_seen_at,
-             ledger_seq, ledger_hash, created_at, quarantined_at, released_at, returned, forced
-         FROM instances WHERE tenant_id = $1 AND license_id = $2 AND ($3::uuid IS NULL OR id < $3)
+    let rows = shown!(
+        "tenant_id = $1 AND license_id = $2 AND ($3::uuid IS NULL OR id < $3)
          ORDER BY id DESC LIMIT $4",
         tenant,
         license.uuid(),
         cursor.after,
         cursor.fetch()
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows.into_iter().map(Instance::from).collect())
+    );
+    Ok(rows.fetch_all(&mut **tx).await?.into_iter().map(Instance::from).collect())
 }
 
 /// The holds of a license that have not ended, without that of `except`.
@@ -336,19 +350,12 @@ pub(crate) async fn quarantined(
     tx: &mut VendorTx,
     cursor: Cursor,
 ) -> Result<Vec<(TenantId, Instance)>, Problem> {
-    let rows = sqlx::query_as!(
-        Attended,
-        "SELECT tenant_id, id, license_id, deployment_id, public_key, identity, name, k8s_cluster_uid,
-             version, status, offline, seq, stats, held_until, last_seen_at, ledger_seq, ledger_hash,
-             created_at, quarantined_at, released_at, returned, forced
-         FROM instances WHERE status = 'quarantined' AND ($1::uuid IS NULL OR id < $1)
-         ORDER BY id DESC LIMIT $2",
+    let rows = shown!(
+        "status = 'quarantined' AND ($1::uuid IS NULL OR id < $1) ORDER BY id DESC LIMIT $2",
         cursor.after,
         cursor.fetch()
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows.into_iter().map(Attended::split).collect())
+    );
+    Ok(rows.fetch_all(&mut **tx).await?.into_iter().map(Row::split).collect())
 }
 
 /// Connected instances of all tenants that were last heard of between two moments, newest first.
@@ -358,80 +365,16 @@ pub(crate) async fn silent(
     heard_before: Timestamp,
     cursor: Cursor,
 ) -> Result<Vec<(TenantId, Instance)>, Problem> {
-    let rows = sqlx::query_as!(
-        Attended,
-        "SELECT tenant_id, id, license_id, deployment_id, public_key, identity, name, k8s_cluster_uid,
-             version, status, offline, seq, stats, held_until, last_seen_at, ledger_seq, ledger_hash,
-             created_at, quarantined_at, released_at, returned, forced
-         FROM instances WHERE status = 'active' AND NOT offline
+    let rows = shown!(
+        "status = 'active' AND NOT offline
            AND last_seen_at > $1 AND last_seen_at < $2 AND ($3::uuid IS NULL OR id < $3)
          ORDER BY id DESC LIMIT $4",
         heard_after.to_sqlx(),
         heard_before.to_sqlx(),
         cursor.after,
         cursor.fetch()
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows.into_iter().map(Attended::split).collect())
-}
-
-/// What the vendor's role may read of an instance.
-struct Attended {
-    tenant_id: TenantId,
-    id: InstanceId,
-    license_id: LicenseId,
-    deployment_id: Option<DeploymentId>,
-    public_key: Option<Vec<u8>>,
-    identity: Option<String>,
-    name: String,
-    k8s_cluster_uid: Option<String>,
-    version: Option<String>,
-    status: String,
-    offline: bool,
-    seq: i64,
-    stats: Value,
-    held_until: jiff_sqlx::Timestamp,
-    last_seen_at: jiff_sqlx::Timestamp,
-    ledger_seq: i64,
-    ledger_hash: Option<Vec<u8>>,
-    created_at: jiff_sqlx::Timestamp,
-    quarantined_at: Option<jiff_sqlx::Timestamp>,
-    released_at: Option<jiff_sqlx::Timestamp>,
-    returned: bool,
-    forced: bool,
-}
-
-impl Attended {
-    fn split(self) -> (TenantId, Instance) {
-        let row = Row {
-            id: self.id,
-            license_id: self.license_id,
-            deployment_id: self.deployment_id,
-            public_key: self.public_key,
-            identity: self.identity,
-            name: self.name,
-            k8s_cluster_uid: self.k8s_cluster_uid,
-            version: self.version,
-            status: self.status,
-            offline: self.offline,
-            seq: self.seq,
-            recent: Vec::new(),
-            stats: self.stats,
-            lease: None,
-            lease_seq: None,
-            held_until: self.held_until,
-            last_seen_at: self.last_seen_at,
-            ledger_seq: self.ledger_seq,
-            ledger_hash: self.ledger_hash,
-            created_at: self.created_at,
-            quarantined_at: self.quarantined_at,
-            released_at: self.released_at,
-            returned: self.returned,
-            forced: self.forced,
-        };
-        (self.tenant_id, Instance::from(row))
-    }
+    );
+    Ok(rows.fetch_all(&mut **tx).await?.into_iter().map(Row::split).collect())
 }
 
 /// Raises the marks of the month of `at` to what was reported in it.

@@ -59,6 +59,46 @@ pub(crate) fn told(instance: &Instance, now: Timestamp) -> serde_json::Value {
     })
 }
 
+/// An instance that nobody has heard of before; it holds nothing yet, and is not written down.
+/// Its license must be locked.
+pub(super) async fn fresh(
+    tx: &mut TenantTx,
+    license: LicenseId,
+    deployment: Option<DeploymentId>,
+    identity: Identity,
+    now: Timestamp,
+) -> Result<Instance, Problem> {
+    if db::count_up_to(tx, license, INSTANCES_MAX).await? >= INSTANCES_MAX {
+        let detail =
+            format!("A license has at most {INSTANCES_MAX} instances, ended ones included.");
+        return Err(Problem::conflict("too-many-instances", detail));
+    }
+    Ok(Instance {
+        id: InstanceId::new(now),
+        license_id: license,
+        deployment_id: deployment,
+        identity,
+        name: String::new(),
+        k8s_cluster_uid: None,
+        version: None,
+        status: InstanceStatus::Active,
+        offline: false,
+        sequence: Default::default(),
+        stats: Default::default(),
+        lease: None,
+        lease_seq: None,
+        held_until: now,
+        last_seen_at: now,
+        ledger_seq: 0,
+        ledger_hash: None,
+        created_at: now,
+        quarantined_at: None,
+        released_at: None,
+        returned: false,
+        forced: false,
+    })
+}
+
 /// A page of a license's instances, newest first, and how its slots are taken.
 pub async fn list(
     app: &App,

@@ -86,7 +86,7 @@ pub struct Instance {
     pub lease: Option<String>,
     /// The number of the call that the lease answered.
     pub lease_seq: Option<u64>,
-    /// The slot is held until then.
+    /// The slot is held until then: the latest end of any token that it was given.
     pub held_until: Timestamp,
     /// When it was last heard of.
     pub last_seen_at: Timestamp,
@@ -115,6 +115,21 @@ impl Instance {
     /// Whether the slot is its own at `now`, so that a renewal takes no other.
     pub fn holds_slot(&self, now: Timestamp) -> bool {
         self.status == InstanceStatus::Active && now < self.held_until
+    }
+
+    /// Is in use again, whatever ended it before.
+    pub(crate) fn take_up(&mut self, now: Timestamp) {
+        self.status = InstanceStatus::Active;
+        self.released_at = None;
+        self.returned = false;
+        self.forced = false;
+        self.last_seen_at = now;
+    }
+
+    /// Holds the slot until the end of a token that it is given. It is held until the latest end
+    /// of any: a lease takes back nothing of a file for a year.
+    pub(crate) fn hold_until(&mut self, end: Timestamp) {
+        self.held_until = self.held_until.max(end);
     }
 
     /// Its public key, where it has one.
@@ -219,7 +234,7 @@ pub struct InstanceView {
     pub slot: SlotState,
     /// Whether it holds a file rather than leases.
     pub offline: bool,
-    /// The end of the lease or file in its hands.
+    /// The latest end of any lease or file that it was given.
     pub held_until: Timestamp,
     /// When it was last heard of.
     pub last_seen_at: Timestamp,

@@ -4,10 +4,9 @@ use axum::{body::Body, extract::State};
 use tenure_api::licensing::ReportReceipt;
 use tenure_core::LicenseId;
 
-use super::{ImportedReport, ONLINE_BYTES_MAX, Origin};
+use super::{ImportedReport, ONLINE_BYTES_MAX};
 use crate::{
     App,
-    call::Actor,
     http::{Json, Page, PageQuery, PathId, Problem, Query, read_body},
     identity::Staff,
     tenants::api::PathTenant,
@@ -24,13 +23,11 @@ use crate::{
               (status = 404, body = Problem, description = "No instance has this key"),
               (status = 409, body = Problem, description = "Entries are missing, or another history"),
               (status = 413, body = Problem),
-              (status = 422, body = Problem, description = "Not what the instance signed")))]
+              (status = 422, body = Problem, description = "Not what the instance signed"),
+              (status = 503, body = Problem, description = "Other large reports are under way; send it again")))]
 pub async fn report(State(app): State<App>, body: Body) -> Result<Json<ReportReceipt>, Problem> {
     let body = read_body(body, ONLINE_BYTES_MAX).await?;
-    let text =
-        std::str::from_utf8(&body).map_err(|_| Problem::bad_request("A report is UTF-8 text."))?;
-    let call = app.call(Actor::System);
-    let imported = super::import(&app, &call, text, Origin::Online, None).await?;
+    let imported = super::receive(&app, body).await?;
     Ok(Json(ReportReceipt::from(&imported)))
 }
 

@@ -1,100 +1,12 @@
-//! SQL of usage reports and the ends of ledgers.
+//! SQL of usage reports.
 
-use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use tenure_core::{DeploymentId, InstanceId, LicenseId, ReportId, SubscriptionId, TenantId};
-use tenure_license::{Digest, chain::Head};
-use tenure_tenancy::{AuthTx, TenantTx};
+use tenure_core::{InstanceId, LicenseId, ReportId};
+use tenure_license::Digest;
+use tenure_tenancy::TenantTx;
 
 use super::{ImportedReport, Origin};
 use crate::http::{Cursor, Problem};
-
-/// Whose an instance is, and its key, before the tenant is known.
-pub(in crate::licensing) async fn identify(
-    tx: &mut AuthTx,
-    id: InstanceId,
-) -> Result<Option<(TenantId, LicenseId, Option<Vec<u8>>)>, Problem> {
-    let row = sqlx::query!(
-        r#"SELECT tenant_id AS "tenant_id: TenantId", license_id AS "license_id: LicenseId", public_key
-           FROM instances WHERE id = $1"#,
-        id.uuid()
-    )
-    .fetch_optional(&mut **tx)
-    .await?;
-    Ok(row.map(|row| (row.tenant_id, row.license_id, row.public_key)))
-}
-
-pub(super) struct Locked {
-    pub(super) license: LicenseId,
-    pub(super) subscription: SubscriptionId,
-    pub(super) deployment: Option<DeploymentId>,
-    pub(super) quarantined: bool,
-    pub(super) known: Option<Head>,
-}
-
-pub(super) async fn lock(tx: &mut TenantTx, id: InstanceId) -> Result<Option<Locked>, Problem> {
-    let tenant = tx.tenant().uuid();
-    let row = sqlx::query!(
-        r#"SELECT i.license_id AS "license_id: LicenseId",
-               l.subscription_id AS "subscription_id: SubscriptionId",
-               i.deployment_id AS "deployment_id: DeploymentId", i.status, i.ledger_seq, i.ledger_hash
-           FROM instances i JOIN licenses l ON l.tenant_id = i.tenant_id AND l.id = i.license_id
-           WHERE i.tenant_id = $1 AND i.id = $2 FOR UPDATE OF i"#,
-        tenant,
-        id.uuid()
-    )
-    .fetch_optional(&mut **tx)
-    .await?;
-    Ok(row.map(|row| Locked {
-        license: row.license_id,
-        subscription: row.subscription_id,
-        deployment: row.deployment_id,
-        quarantined: row.status == "quarantined",
-        known: row
-            .ledger_hash
-            .and_then(|hash| Digest::from_slice(&hash))
-            .map(|hash| Head { seq: row.ledger_seq.unsigned_abs(), hash }),
-    }))
-}
-
-pub(super) async fn quarantine(
-    tx: &mut TenantTx,
-    id: InstanceId,
-    now: Timestamp,
-) -> Result<(), Problem> {
-    let tenant = tx.tenant().uuid();
-    sqlx::query!(
-        "UPDATE instances SET status = 'quarantined', quarantined_at = $3
-         WHERE tenant_id = $1 AND id = $2 AND status = 'active'",
-        tenant,
-        id.uuid(),
-        now.to_sqlx()
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-pub(super) async fn move_end(
-    tx: &mut TenantTx,
-    id: InstanceId,
-    end: Head,
-    now: Timestamp,
-) -> Result<(), Problem> {
-    let tenant = tx.tenant().uuid();
-    sqlx::query!(
-        "UPDATE instances SET ledger_seq = $3, ledger_hash = $4, last_seen_at = greatest(last_seen_at, $5)
-         WHERE tenant_id = $1 AND id = $2",
-        tenant,
-        id.uuid(),
-        i64::try_from(end.seq).map_err(Problem::internal)?,
-        &end.hash.as_bytes()[..],
-        now.to_sqlx()
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
 
 struct Row {
     id: ReportId,
@@ -130,23 +42,28 @@ impl From<Row> for ImportedReport {
     }
 }
 
+/// Reports by a condition of their own; the tenant is its `$1`.
+macro_rules! reports {
+    ($condition:tt, $($argument:expr),+) => {
+        sqlx::query_as!(
+            Row,
+            r#"SELECT id AS "id: ReportId", license_id AS "license_id: LicenseId",
+                   instance_id AS "instance_id: InstanceId", origin, after_seq, through_seq, accepted,
+                   duplicates, rejected, findings, receipt, imported_at
+               FROM usage_reports WHERE tenant_id = $1 AND "#
+                + $condition,
+            $($argument),+
+        )
+    };
+}
+
 pub(super) async fn by_digest(
     tx: &mut TenantTx,
     digest: &Digest,
 ) -> Result<Option<ImportedReport>, Problem> {
     let tenant = tx.tenant().uuid();
-    let row = sqlx::query_as!(
-        Row,
-        r#"SELECT id AS "id: ReportId", license_id AS "license_id: LicenseId",
-               instance_id AS "instance_id: InstanceId", origin, after_seq, through_seq, accepted,
-               duplicates, rejected, findings, receipt, imported_at AS "imported_at: jiff_sqlx::Timestamp"
-           FROM usage_reports WHERE tenant_id = $1 AND digest = $2"#,
-        tenant,
-        &digest.as_bytes()[..]
-    )
-    .fetch_optional(&mut **tx)
-    .await?;
-    Ok(row.map(ImportedReport::from))
+    let row = reports!("digest = $2", tenant, &digest.as_bytes()[..]);
+    Ok(row.fetch_optional(&mut **tx).await?.map(ImportedReport::from))
 }
 
 pub(super) async fn find(
@@ -155,43 +72,25 @@ pub(super) async fn find(
     id: ReportId,
 ) -> Result<Option<ImportedReport>, Problem> {
     let tenant = tx.tenant().uuid();
-    let row = sqlx::query_as!(
-        Row,
-        r#"SELECT id AS "id: ReportId", license_id AS "license_id: LicenseId",
-               instance_id AS "instance_id: InstanceId", origin, after_seq, through_seq, accepted,
-               duplicates, rejected, findings, receipt, imported_at AS "imported_at: jiff_sqlx::Timestamp"
-           FROM usage_reports WHERE tenant_id = $1 AND license_id = $2 AND id = $3"#,
-        tenant,
-        license.uuid(),
-        id.uuid()
-    )
-    .fetch_optional(&mut **tx)
-    .await?;
-    Ok(row.map(ImportedReport::from))
+    let row = reports!("license_id = $2 AND id = $3", tenant, license.uuid(), id.uuid());
+    Ok(row.fetch_optional(&mut **tx).await?.map(ImportedReport::from))
 }
 
+/// A page of a license's reports, newest first.
 pub(super) async fn list(
     tx: &mut TenantTx,
     license: LicenseId,
     cursor: Cursor,
 ) -> Result<Vec<ImportedReport>, Problem> {
     let tenant = tx.tenant().uuid();
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT id AS "id: ReportId", license_id AS "license_id: LicenseId",
-               instance_id AS "instance_id: InstanceId", origin, after_seq, through_seq, accepted,
-               duplicates, rejected, findings, receipt, imported_at AS "imported_at: jiff_sqlx::Timestamp"
-           FROM usage_reports
-           WHERE tenant_id = $1 AND license_id = $2 AND ($3::uuid IS NULL OR id < $3)
-           ORDER BY id DESC LIMIT $4"#,
+    let rows = reports!(
+        "license_id = $2 AND ($3::uuid IS NULL OR id < $3) ORDER BY id DESC LIMIT $4",
         tenant,
         license.uuid(),
         cursor.after,
         cursor.fetch()
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows.into_iter().map(ImportedReport::from).collect())
+    );
+    Ok(rows.fetch_all(&mut **tx).await?.into_iter().map(ImportedReport::from).collect())
 }
 
 /// Writes a report down. Of those sent online only the newest of an instance is

@@ -12,7 +12,7 @@
 pub mod api;
 pub(super) mod db;
 
-use axum::http::StatusCode;
+use axum::{body::Bytes, http::StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -30,18 +30,21 @@ use tenure_license::{
     token::{Kind, issuer},
 };
 use tenure_tenancy::TenantTx;
+use tokio::sync::SemaphorePermit;
 use utoipa::ToSchema;
 
 use super::{
-    LicenseFile,
-    issuing::{sign_aside, whole_second},
+    LicenseFile, db as licenses,
+    instances::{self, Instance, InstanceStatus},
+    issuing::whole_second,
+    service::{activate::quarantine, sign},
 };
 use crate::{
     App,
-    call::Call,
+    call::{Actor, Call},
     deployments,
     http::{Cursor, Page, Problem},
-    products::signing,
+    offboarding,
     subscriptions::entitlements::known_situation,
     trail::{self, Change},
     usage,
@@ -51,6 +54,8 @@ use crate::{
 pub const ONLINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Largest report in a file, in bytes, when it is unpacked.
 pub const TEXT_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Longest report that waits for no room, in bytes: a minute's usage has a few thousand.
+const SHORT_BYTES_MAX: usize = 256 * 1024;
 /// Events told with their reasons when they cannot be counted.
 pub const FINDINGS_MAX: usize = 100;
 
@@ -134,56 +139,122 @@ impl From<&ImportedReport> for ReportReceipt {
 }
 
 /// An instance whose report was presented.
-pub(super) struct Holder {
-    pub(super) tenant: TenantId,
-    pub(super) license: LicenseId,
-    pub(super) subscription: SubscriptionId,
-    pub(super) environment: Environment,
-    pub(super) quarantined: bool,
-    pub(super) known: Option<Head>,
+struct Holder {
+    tenant: TenantId,
+    subscription: SubscriptionId,
+    environment: Environment,
+    instance: Instance,
+}
+
+impl Holder {
+    /// The end of its ledger, as far as it was counted.
+    fn known(&self) -> Option<Head> {
+        let Instance { ledger_seq: seq, ledger_hash, .. } = self.instance;
+        ledger_hash.map(|hash| Head { seq, hash })
+    }
 }
 
 fn refused(slug: &str, detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, slug, "The report cannot be taken", detail)
 }
 
-/// Takes a report in; again with the same answer when it comes again.
+/// A report whose signature and chain were checked.
+pub struct Presented {
+    report: Report,
+    /// Of its whole text: by it, the same report is known again.
+    digest: Digest,
+}
+
+/// Which way a report came, and who is answerable for it.
+#[derive(Clone, Copy)]
+pub enum Via<'a> {
+    /// The instance sent it: its own signature says so.
+    Online,
+    /// Somebody carried it, who may do so for every license or for one.
+    File {
+        /// Who.
+        call: &'a Call,
+        /// For which license alone.
+        only: Option<(TenantId, LicenseId)>,
+    },
+}
+
+/// Room for a report in memory, where it is `packed` or long: 503 while there is none. Short ones,
+/// as agents send them every minute, are always taken.
+pub(super) fn room(
+    app: &App,
+    bytes: usize,
+    packed: bool,
+) -> Result<Option<SemaphorePermit<'_>>, Problem> {
+    (packed || bytes > SHORT_BYTES_MAX).then(|| offboarding::admit(app)).transpose()
+}
+
+/// Reads a report. Megabytes are hashed and parsed: not for the runtime's threads.
 ///
 /// # Errors
-/// 422 for a report that is not what its instance signed, 404 for an instance
-/// that is not known (or not `only`'s), 409 for a gap or a second history.
-pub async fn import(
-    app: &App,
-    call: &Call,
-    text: &str,
-    origin: Origin,
-    only: Option<(TenantId, LicenseId)>,
-) -> Result<ImportedReport, Problem> {
+/// 422 for a report that is not what its instance signed.
+pub fn read(text: &str) -> Result<Presented, Problem> {
     let report = ledger::read(text)
         .map_err(|error| refused(&error.code().replace('_', "-"), format!("{error}.")))?;
+    Ok(Presented { report, digest: Digest::sha256(text.as_bytes()) })
+}
+
+/// Takes in a report that an instance sent.
+pub async fn receive(app: &App, body: Bytes) -> Result<ImportedReport, Problem> {
+    let _room = room(app, body.len(), false)?;
+    let read = move || match std::str::from_utf8(&body) {
+        Ok(text) => read(text),
+        Err(_) => Err(Problem::bad_request("A report is UTF-8 text.")),
+    };
+    let presented = tokio::task::spawn_blocking(read).await.map_err(Problem::internal)??;
+    import(app, &presented, Via::Online).await.map(|(_, imported)| imported)
+}
+
+/// Takes a report in, and says whose it is; again with the same answer when it comes again.
+///
+/// # Errors
+/// 404 for an instance that is not known (or not within the scope of who carries it), 409 for a
+/// gap or a second history.
+pub async fn import(
+    app: &App,
+    presented: &Presented,
+    via: Via<'_>,
+) -> Result<(TenantId, ImportedReport), Problem> {
+    let Presented { report, digest } = presented;
     let head = report.head.claims();
+    let (origin, only, call) = match via {
+        Via::Online => (Origin::Online, None, app.call(Actor::Instance(head.instance))),
+        Via::File { call, only } => (Origin::File, only, call.clone()),
+    };
     let tenant = holder_of(app, head, only).await?;
-    let digest = Digest::sha256(text.as_bytes());
     let mut tx = app.db().tenant(tenant).await?;
     let holder = lock(&mut tx, head.instance).await?;
-    if let Some(known) = db::by_digest(&mut tx, &digest).await? {
-        return Ok(known);
+    if let Some(known) = db::by_digest(&mut tx, digest).await? {
+        return Ok((tenant, known));
     }
-    if let Err(breach) = continues(&holder, &report) {
-        return Err(breach.settle(app, tx, call, head.instance, &holder).await?);
+    if let Err(breach) = continues(&holder, report) {
+        return Err(breach.settle(app, tx, &holder.instance, call.now).await?);
     }
-    let imported = record(app, &mut tx, call, &holder, &report, origin).await?;
-    db::insert(&mut tx, &imported, &digest, report.head.claims().through.hash).await?;
+    let imported = record(app, &mut tx, call.now, &holder, report, origin).await?;
+    db::insert(&mut tx, &imported, digest, head.through.hash).await?;
+    let instance = &holder.instance;
+    let counted = Instance {
+        ledger_seq: head.through.seq,
+        ledger_hash: Some(head.through.hash),
+        last_seen_at: instance.last_seen_at.max(call.now),
+        ..instance.clone()
+    };
+    instances::db::update(&mut tx, &counted).await?;
     if origin == Origin::File {
         let shown = serde_json::json!({
             "instance": imported.instance_id, "through": imported.through_seq,
             "accepted": imported.accepted, "rejected": imported.rejected,
         });
         let change = Change::created("usage_report.imported", imported.id, &shown);
-        trail::record(app, &mut tx, call, change).await?;
+        trail::record(app, &mut tx, &call, change).await?;
     }
     tx.commit().await?;
-    Ok(imported)
+    Ok((tenant, imported))
 }
 
 /// Whose instance it is, by the key that is registered for it.
@@ -194,28 +265,27 @@ async fn holder_of(
 ) -> Result<TenantId, Problem> {
     let unknown = || Problem::not_found("instance: no activation of this report's key is known");
     let mut tx = app.db().auth().await?;
-    let known = db::identify(&mut tx, head.instance).await?;
+    let known = instances::db::known(&mut tx, head.instance).await?;
     tx.commit().await?;
-    let (tenant, license, key) = known.ok_or_else(unknown)?;
-    let mine = key.as_deref() == Some(head.key.as_bytes()) && license == head.license;
-    let within = only.is_none_or(|scope| scope == (tenant, license));
-    (mine && within).then_some(tenant).ok_or_else(unknown)
+    let known = known.ok_or_else(unknown)?;
+    let mine = known.public_key == Some(head.key) && known.license == head.license;
+    let within = only.is_none_or(|scope| scope == (known.tenant, known.license));
+    (mine && within).then_some(known.tenant).ok_or_else(unknown)
 }
 
 async fn lock(tx: &mut TenantTx, id: InstanceId) -> Result<Holder, Problem> {
     let missing = || Problem::not_found("instance");
-    let row = db::lock(tx, id).await?.ok_or_else(missing)?;
-    let environment = match row.deployment {
+    let instance = instances::db::lock(tx, id).await?.ok_or_else(missing)?;
+    let license = licenses::find(tx, instance.license_id).await?.ok_or_else(missing)?;
+    let environment = match instance.deployment_id {
         Some(id) => deployments::db::find(tx, id).await?.map(|place| place.environment),
         None => None,
     };
     Ok(Holder {
         tenant: tx.tenant(),
-        license: row.license,
-        subscription: row.subscription,
+        subscription: license.subscription_id,
         environment: environment.unwrap_or(Environment::Live),
-        quarantined: row.quarantined,
-        known: row.known,
+        instance,
     })
 }
 
@@ -231,9 +301,8 @@ impl Breach {
         self,
         app: &App,
         mut tx: TenantTx,
-        call: &Call,
-        instance: InstanceId,
-        holder: &Holder,
+        instance: &Instance,
+        now: Timestamp,
     ) -> Result<Problem, Problem> {
         match self {
             Self::Gap { from, until } => {
@@ -244,19 +313,14 @@ impl Breach {
                 Ok(Problem::conflict("ledger-gap", detail))
             }
             Self::Fork { seq } => {
-                if !holder.quarantined {
-                    db::quarantine(&mut tx, instance, call.now).await?;
-                    let shown = serde_json::json!({ "reason": "ledger_fork", "seq": seq });
-                    let change = Change::created("instance.quarantined", instance, &shown);
-                    trail::record(app, &mut tx, call, change).await?;
-                    let tenant = tx.tenant();
+                if instance.status != InstanceStatus::Quarantined {
+                    quarantine(app, &mut tx, instance, now).await?;
                     tx.commit().await?;
-                    app.forget_tenant(tenant);
                 }
                 let detail = format!(
                     "Ledger entry {seq} is not the one that was imported before: this is another history of \
                      the same instance, from a copy or a restored backup. Nothing of it was counted and the \
-                     instance is quarantined; activate it again to go on."
+                     instance is quarantined; activate it again, with a new key pair, to go on."
                 );
                 Ok(Problem::conflict("ledger-fork", detail))
             }
@@ -267,12 +331,12 @@ impl Breach {
 /// Whether a report begins at, or overlaps, the end that is known, and agrees with it.
 fn continues(holder: &Holder, report: &Report) -> Result<(), Breach> {
     let head = report.head.claims();
-    let known_seq = holder.known.map_or(0, |known| known.seq);
+    let known_seq = holder.known().map_or(0, |known| known.seq);
     let after_seq = head.after.map_or(0, |after| after.seq);
     if after_seq > known_seq {
         return Err(Breach::Gap { from: known_seq + 1, until: after_seq });
     }
-    let Some(known) = holder.known else { return Ok(()) };
+    let Some(known) = holder.known() else { return Ok(()) };
     let found = match after_seq == known.seq {
         true => head.after.map(|after| after.hash),
         false => report.lines.iter().find(|line| line.seq == known.seq).map(|line| line.hash),
@@ -285,50 +349,44 @@ fn continues(holder: &Holder, report: &Report) -> Result<(), Breach> {
 async fn record(
     app: &App,
     tx: &mut TenantTx,
-    call: &Call,
+    now: Timestamp,
     holder: &Holder,
     report: &Report,
     origin: Origin,
 ) -> Result<ImportedReport, Problem> {
-    let known_seq = holder.known.map_or(0, |known| known.seq);
+    let known_seq = holder.known().map_or(0, |known| known.seq);
     let situation = known_situation(app, holder.tenant, holder.subscription).await?;
-    let of = usage::Reported {
-        situation: &situation,
-        subscription: holder.subscription,
-        environment: holder.environment,
-    };
+    let of = usage::Reported { situation: &situation, environment: holder.environment };
     let mut tally = Tally::default();
     let mut waiting: Vec<&RawValue> = Vec::new();
     for line in report.lines.iter().filter(|line| line.seq > known_seq) {
         let events = events(line)?;
         if waiting.len() + events.len() > usage::EVENTS_MAX {
-            tally.add(usage::record_reported(app, tx, &of, &waiting, call.now).await?);
+            tally.add(usage::record_reported(app, tx, &of, &waiting, now).await?);
             waiting.clear();
         }
         waiting.extend(events);
     }
-    tally.add(usage::record_reported(app, tx, &of, &waiting, call.now).await?);
+    tally.add(usage::record_reported(app, tx, &of, &waiting, now).await?);
 
     let head = report.head.claims();
-    let id = ReportId::new(call.now);
+    let id = ReportId::new(now);
     let product = &situation.catalog;
     let claims = ReceiptClaims {
         iss: issuer(&product.product.id),
         sub: holder.tenant.to_string(),
         aud: Kind::Receipt.audience().to_owned(),
-        iat: whole_second(call.now)?,
+        iat: whole_second(now)?,
         jti: id.to_string(),
         product: product.product.id.clone(),
-        license: holder.license,
+        license: holder.instance.license_id,
         instance: head.instance,
         through: head.through,
     };
-    let signer = signing::signer(app, product.product_id).await?;
-    let receipt = sign_aside(claims, signer).await?;
-    db::move_end(tx, head.instance, head.through, call.now).await?;
+    let receipt = sign(app, product.product_id, claims).await?;
     Ok(ImportedReport {
         id,
-        license_id: holder.license,
+        license_id: holder.instance.license_id,
         instance_id: head.instance,
         origin,
         after_seq: i64::try_from(head.after.map_or(0, |after| after.seq))
@@ -338,7 +396,7 @@ async fn record(
         duplicates: tally.duplicates,
         rejected: tally.rejected,
         findings: tally.findings,
-        imported_at: call.now,
+        imported_at: now,
         receipt,
     })
 }

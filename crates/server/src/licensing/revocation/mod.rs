@@ -18,11 +18,11 @@ use tenure_core::{LicenseId, ProductId};
 use tenure_license::{
     Digest, RevocationsClaims,
     claims::{WITHDRAWN_MAX, Withdrawn},
-    token::{Kind, Payload, issuer},
+    token::{self, Kind, Payload, issuer},
 };
 use tenure_tenancy::TenantTx;
 
-use super::service::sign;
+use super::{issuing::whole_second, service::sign};
 use crate::{App, http::Problem, products};
 
 /// Days for which an entry stays on the list after nothing of it can be valid any more:
@@ -142,10 +142,6 @@ fn digest(entries: &[Withdrawn]) -> Digest {
     Digest::sha256(&text)
 }
 
-fn whole_second(at: Timestamp) -> Result<Timestamp, Problem> {
-    Timestamp::from_second(at.as_second()).map_err(Problem::internal)
-}
-
 /// Each license and bound once, at its earliest; beside a whole license its revisions say nothing.
 fn merge(entries: Vec<Withdrawn>) -> Vec<Withdrawn> {
     let mut earliest: BTreeMap<(LicenseId, Option<u64>), Timestamp> = BTreeMap::new();
@@ -180,10 +176,8 @@ impl db::Stored {
 
     /// The stored token, read for what it says: it was signed here.
     fn into_last_list(self) -> Result<List, Problem> {
-        use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-        let payload = self.token.split('.').nth(1).unwrap_or_default();
-        let payload = URL_SAFE_NO_PAD.decode(payload).map_err(Problem::internal)?;
-        let claims = serde_json::from_slice(&payload).map_err(Problem::internal)?;
+        let claims = token::unverified(&self.token);
+        let claims = claims.ok_or_else(|| Problem::internal("the stored list is a token"))?;
         Ok(List { claims, token: self.token })
     }
 }

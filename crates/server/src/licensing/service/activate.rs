@@ -19,7 +19,6 @@ use super::{
     holder::Held,
     proof::{Proven, nonce, stale, warning},
     sign, slots,
-    slots::Slot,
     standing::{self, Standing},
 };
 use crate::{
@@ -28,8 +27,8 @@ use crate::{
     deployments::{self, DeploymentStatus},
     http::Problem,
     licensing::{
-        LicenseStatus, db as licenses,
-        instances::{self, INSTANCES_MAX, Identity, Instance, InstanceStatus, db},
+        db as licenses,
+        instances::{self, Identity, Instance, InstanceStatus, db},
         revocation,
     },
     trail::{self, Change},
@@ -184,8 +183,7 @@ async fn attempt(
 ) -> Result<Option<Done>, Problem> {
     let license = &standing.license;
     let mut tx = app.db().tenant(standing.tenant).await?;
-    let Some(locked) = licenses::lock(&mut tx, license.id).await? else { return Ok(None) };
-    if locked.status == LicenseStatus::Revoked || locked.revision != license.revision {
+    if !standing.lock(&mut tx).await? {
         return Ok(None);
     }
     if let Some(id) = asked.deployment {
@@ -208,7 +206,10 @@ async fn attempt(
     let before = known.clone();
     let mut instance = match known {
         Some(known) => known,
-        None => fresh(&mut tx, standing, asked, now).await?,
+        None => {
+            let identity = asked.identity.clone();
+            instances::fresh(&mut tx, license.id, asked.deployment, identity, now).await?
+        }
     };
     if let Some(proven) = &asked.proven {
         match proven.judge(app, &instance) {
@@ -228,7 +229,7 @@ async fn attempt(
     let mut warnings = Vec::new();
     let takes_slot = before.as_ref().is_none_or(|before| !before.holds_slot(now));
     let overage = match takes_slot {
-        true => take_slot(&mut tx, standing, before.as_ref(), now).await?,
+        true => slots::take(&mut tx, standing, before.as_ref().map(|it| it.id), now).await?,
         false => None,
     };
     describe(&mut instance, asked, now);
@@ -260,43 +261,6 @@ fn quarantined() -> Problem {
     )
 }
 
-async fn fresh(
-    tx: &mut TenantTx,
-    standing: &Standing,
-    asked: &Asked,
-    now: Timestamp,
-) -> Result<Instance, Problem> {
-    if db::count_up_to(tx, standing.license.id, INSTANCES_MAX).await? >= INSTANCES_MAX {
-        let detail =
-            format!("A license has at most {INSTANCES_MAX} instances, ended ones included.");
-        return Err(Problem::conflict("too-many-instances", detail));
-    }
-    Ok(Instance {
-        id: InstanceId::new(now),
-        license_id: standing.license.id,
-        deployment_id: asked.deployment,
-        identity: asked.identity.clone(),
-        name: String::new(),
-        k8s_cluster_uid: None,
-        version: None,
-        status: InstanceStatus::Active,
-        offline: false,
-        sequence: Default::default(),
-        stats: Default::default(),
-        lease: None,
-        lease_seq: None,
-        held_until: now,
-        last_seen_at: now,
-        ledger_seq: 0,
-        ledger_hash: None,
-        created_at: now,
-        quarantined_at: None,
-        released_at: None,
-        returned: false,
-        forced: false,
-    })
-}
-
 /// The same call again: its answer was lost. The same lease, byte for byte.
 fn repeat(
     instance: Instance,
@@ -314,27 +278,10 @@ fn repeat(
     Ok(Done { instance, warnings: Vec::new(), token })
 }
 
-async fn take_slot(
-    tx: &mut TenantTx,
-    standing: &Standing,
-    before: Option<&Instance>,
-    now: Timestamp,
-) -> Result<Option<(u64, u64)>, Problem> {
-    match slots::find(tx, standing, before.map(|before| before.id), now).await? {
-        Slot::Granted => Ok(None),
-        Slot::Overage { held, max } => Ok(Some((held, max))),
-        Slot::Full(full) => Err(full.problem(now)),
-    }
-}
-
 fn describe(instance: &mut Instance, asked: &Asked, now: Timestamp) {
     let body = &asked.body;
-    instance.status = InstanceStatus::Active;
-    instance.released_at = None;
-    instance.returned = false;
-    instance.forced = false;
+    instance.take_up(now);
     instance.offline = false;
-    instance.last_seen_at = now;
     instance.deployment_id = asked.deployment.or(instance.deployment_id);
     if let Some(name) = &body.name {
         instance.name = name.trim().to_owned();
@@ -356,13 +303,13 @@ async fn hold(
     now: Timestamp,
 ) -> Result<(), Problem> {
     let Some(proven) = &asked.proven else {
-        instance.held_until = standing.lease_end(now)?.1;
+        instance.hold_until(standing.lease_end(now)?.1);
         return Ok(());
     };
     let (lease, until) = lease(app, standing, instance.id, proven, now).await?;
     instance.lease = Some(lease);
     instance.lease_seq = Some(proven.proof.seq);
-    instance.held_until = until;
+    instance.hold_until(until);
     Ok(())
 }
 
@@ -397,7 +344,7 @@ pub(super) async fn lease(
 }
 
 /// Puts an instance into quarantine: a second history appeared under its key.
-pub(super) async fn quarantine(
+pub(in crate::licensing) async fn quarantine(
     app: &App,
     tx: &mut TenantTx,
     before: &Instance,

@@ -263,7 +263,7 @@ async fn renew(
     let (token, until) = lease(app, standing, instance.id, proven, now).await?;
     instance.lease = Some(token.clone());
     instance.lease_seq = Some(proven.proof.seq);
-    instance.held_until = until;
+    instance.hold_until(until);
     instance.offline = false;
     outcome.lease = Some(token);
     Ok(())

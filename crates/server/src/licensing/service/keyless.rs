@@ -124,7 +124,7 @@ async fn again(
         match slots::find(tx, standing, Some(id), now).await? {
             Slot::Full(full) => outcome.warnings.push(warning("no_free_slot", full.message())),
             slot => {
-                instance.held_until = until;
+                instance.hold_until(until);
                 let call = Call { now, ..app.call(Actor::Instance(id)) };
                 if let Slot::Overage { held, max } = slot {
                     let over = (held, max);

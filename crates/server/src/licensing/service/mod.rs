@@ -18,7 +18,7 @@ mod limits;
 pub(crate) mod proof;
 mod release;
 mod signing;
-mod slots;
+pub(super) mod slots;
 pub(crate) mod standing;
 mod stats;
 mod validate;
@@ -35,7 +35,7 @@ use tenure_license::{LicenseClaims, TrustSet, Verified};
 use super::{instances, revocation::List};
 use crate::cache::{Freshness, Guarded};
 
-pub(super) use self::signing::sign;
+pub(super) use self::signing::{sign, sign_with};
 pub(crate) use self::{entitlements::read as entitlements, holder::Customer};
 use self::{limits::Limits, standing::Standing};
 

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What became of the wish for a slot.
-pub(super) enum Slot {
+pub(in crate::licensing) enum Slot {
     /// There is one.
     Granted,
     /// There is one beyond what was bought.
@@ -33,7 +33,7 @@ pub(super) enum Slot {
 }
 
 /// No slot is free.
-pub(super) struct Full {
+pub(in crate::licensing) struct Full {
     sentence: String,
     free_at: Timestamp,
 }
@@ -45,7 +45,7 @@ pub(super) fn policy(standing: &Standing) -> Policy {
 
 /// Whether one more instance may hold the license; `except` is the one that asks, where it is
 /// known. The license must be locked.
-pub(super) async fn find(
+pub(in crate::licensing) async fn find(
     tx: &mut TenantTx,
     standing: &Standing,
     except: Option<InstanceId>,
@@ -71,6 +71,21 @@ pub(super) async fn find(
     })
 }
 
+/// As [`find`], refusing where there is none. Slots held with it and slots bought, where it is
+/// beyond what was bought.
+pub(in crate::licensing) async fn take(
+    tx: &mut TenantTx,
+    standing: &Standing,
+    except: Option<InstanceId>,
+    now: Timestamp,
+) -> Result<Option<(u64, u64)>, Problem> {
+    match find(tx, standing, except, now).await? {
+        Slot::Granted => Ok(None),
+        Slot::Overage { held, max } => Ok(Some((held, max))),
+        Slot::Full(full) => Err(full.problem(now)),
+    }
+}
+
 impl Full {
     /// For people.
     pub(super) fn message(&self) -> String {
@@ -89,7 +104,7 @@ impl Full {
 }
 
 /// Writes into the trail that an instance holds a slot beyond what was bought, and says so.
-pub(super) async fn overage(
+pub(in crate::licensing) async fn overage(
     app: &App,
     tx: &mut TenantTx,
     call: &Call,

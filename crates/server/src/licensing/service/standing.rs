@@ -10,12 +10,13 @@ use tenure_license::{
     state::{self, Revocation},
     token,
 };
+use tenure_tenancy::TenantTx;
 
 use super::stats::{self, Watched};
 use crate::{
     App,
     http::Problem,
-    licensing::{License, LicenseStatus, db, revocation},
+    licensing::{License, LicenseStatus, db, issuing::whole_second, revocation},
     products::{self, signing},
     subscriptions::entitlements::{Situation, known_situation},
 };
@@ -48,6 +49,15 @@ impl Standing {
         !self.is_revoked() && !self.situation.is_withheld()
     }
 
+    /// Locks the license, under which slots are given out one by one. Whether it is still what
+    /// this says: neither taken back nor renewed since.
+    pub(crate) async fn lock(&self, tx: &mut TenantTx) -> Result<bool, Problem> {
+        let locked = db::lock(tx, self.license.id).await?;
+        Ok(locked.is_some_and(|locked| {
+            locked.status == LicenseStatus::Active && locked.revision == self.license.revision
+        }))
+    }
+
     pub(crate) fn lease_seconds(&self) -> i64 {
         let lease = self.situation.catalog.product.license.lease.seconds();
         lease.unwrap_or(LEASE_SECONDS_MIN).max(LEASE_SECONDS_MIN)
@@ -55,7 +65,7 @@ impl Standing {
 
     /// When a lease ends that is signed at `now`; whole seconds, as tokens count.
     pub(crate) fn lease_end(&self, now: Timestamp) -> Result<(Timestamp, Timestamp), Problem> {
-        let from = Timestamp::from_second(now.as_second()).map_err(Problem::internal)?;
+        let from = whole_second(now)?;
         let length = SignedDuration::from_secs(self.lease_seconds());
         Ok((from, from.checked_add(length).map_err(Problem::internal)?))
     }

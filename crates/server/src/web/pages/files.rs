@@ -73,7 +73,7 @@ async fn answer(app: &App, signed_in: &SignedIn, request: Request) -> Result<Exc
     if file.is_empty() {
         return Err(Problem::field("/file", "Choose a file; this one is empty."));
     }
-    files::exchange(app, &app.call(actor), &file, Scope::Vendor).await
+    files::exchange(app, &app.call(actor), file, Scope::Vendor).await
 }
 
 /// `POST /console/files`. The answer is shown at once: the same file sent again, by reloading the
@@ -90,7 +90,7 @@ pub(in crate::web) async fn submit(
                 let outcome = Some((Outcome::new(exchanged), whose));
                 show_page(&app, &signed_in, None, outcome).await
             }
-            Err(problem) if matches!(problem.status, 404 | 409 | 413 | 422) => {
+            Err(problem) if matches!(problem.status, 404 | 409 | 413 | 422 | 503) => {
                 let mut page =
                     show_page(&app, &signed_in, Some(upload::plain(&problem.detail)), None).await?;
                 *page.status_mut() =

@@ -57,7 +57,7 @@ async fn answer(app: &App, holder: &Holder, request: Request) -> Result<Exchange
     }
     let call = app.call(visitor.customer.actor());
     let own = Scope::License(visitor.tenant.id, holder.license);
-    files::exchange(app, &call, &file, own).await
+    files::exchange(app, &call, file, own).await
 }
 
 /// `POST /portal/files`. The answer is shown at once: the same file sent again, by reloading the
@@ -70,7 +70,7 @@ pub(super) async fn submit(
     let sent = async {
         match answer(&app, &holder, request).await {
             Ok(exchanged) => show_page(&app, &holder, None, Some(Outcome::new(exchanged))).await,
-            Err(problem) if matches!(problem.status, 404 | 409 | 413 | 422) => {
+            Err(problem) if matches!(problem.status, 404 | 409 | 413 | 422 | 503) => {
                 let mut page =
                     show_page(&app, &holder, Some(upload::plain(&problem.detail)), None).await?;
                 *page.status_mut() =

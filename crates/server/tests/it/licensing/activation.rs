@@ -4,7 +4,7 @@ use serde_json::json;
 use tenure_license::{LeaseClaims, TrustSet, instance::Purpose, token};
 
 use super::{codes, kind, trail};
-use crate::harness::{ADMIN, TestInstance, TestServer};
+use crate::harness::{ADMIN, TestInstance, TestServer, all_at_once};
 
 async fn keys(test: &TestServer) -> TrustSet {
     let jwks = test.get("", "/.well-known/tenure/gizmo/jwks.json").await;
@@ -63,28 +63,15 @@ async fn twenty_instances_at_once_on_two_servers_never_hold_more_than_three_slot
         let call = instance.call(one, Purpose::Activate, &license.key, json!({}));
         async move { if n % 2 == 0 { one.proven(&call).await } else { two.proven(&call).await } }
     });
-    let mut pending: Vec<_> = calls.map(Box::pin).collect();
     let mut granted = 0;
-    let answers = std::future::poll_fn(move |context| {
-        let mut ready = Vec::new();
-        pending.retain_mut(|call| match call.as_mut().poll(context) {
-            std::task::Poll::Ready(answer) => {
-                ready.push(answer);
-                false
-            }
-            std::task::Poll::Pending => true,
-        });
-        for answer in ready {
-            match answer.status.as_u16() {
-                200 => granted += 1,
-                409 => assert_eq!(kind(&answer.json), "no-free-slot", "{}", answer.text),
-                status => panic!("{status}: {}", answer.text),
-            }
+    for answer in all_at_once(calls).await {
+        match answer.status.as_u16() {
+            200 => granted += 1,
+            409 => assert_eq!(kind(&answer.json), "no-free-slot", "{}", answer.text),
+            status => panic!("{status}: {}", answer.text),
         }
-        if pending.is_empty() { std::task::Poll::Ready(granted) } else { std::task::Poll::Pending }
-    })
-    .await;
-    assert_eq!(answers, 3);
+    }
+    assert_eq!(granted, 3);
     let all = one.get(ADMIN, &license.path("/instances")).await.expect(200);
     assert_eq!((&all["held"], &all["max"], &all["cap"]), (&json!(3), &json!(3), &json!(3)));
 }
