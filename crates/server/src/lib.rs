@@ -29,6 +29,7 @@ pub mod quotas;
 pub mod reference;
 pub mod router;
 mod serve;
+pub mod simulation;
 pub mod subscriptions;
 pub mod tenants;
 pub mod trail;

@@ -18,7 +18,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     App, billing, deployments, flags, health, http::Problem, identity, installation, licensing,
-    offboarding, products, quotas, reference, subscriptions, tenants, trail, usage, web,
+    offboarding, products, quotas, reference, simulation, subscriptions, tenants, trail, usage,
+    web,
 };
 
 /// Largest body of any operation, in bytes; most have a smaller limit.
@@ -69,6 +70,9 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(products::api::show))
         .routes(routes!(products::api::versions))
         .routes(routes!(products::api::source))
+        .routes(routes!(simulation::api::file))
+        .routes(routes!(simulation::api::plans))
+        .routes(routes!(simulation::api::own))
         .routes(routes!(products::signing::api::jwks))
         .routes(routes!(products::signing::api::list, products::signing::api::create))
         .routes(routes!(products::signing::api::rotate))

@@ -68,6 +68,15 @@ pub async fn load(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let source = read_source(&headers, body).await?;
+    let call = app.call(actor);
+    let loaded = super::load(&app, &call, &source, "product.toml").await?;
+    let status = if loaded.created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(loaded)).into_response())
+}
+
+/// The text of a product file in a body.
+pub(crate) async fn read_source(headers: &HeaderMap, body: Body) -> Result<String, Problem> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = kind.map(|kind| kind.split(';').next().unwrap_or("").trim());
     if !matches!(essence, Some("application/toml" | "text/plain" | "text/x-toml")) {
@@ -76,12 +85,8 @@ pub async fn load(
         ));
     }
     let bytes = crate::http::read_body(body, super::FILE_BYTES_MAX).await?;
-    let source = std::str::from_utf8(&bytes)
-        .map_err(|_| Problem::bad_request("A product file is UTF-8 text."))?;
-    let call = app.call(actor);
-    let loaded = super::load(&app, &call, source, "product.toml").await?;
-    let status = if loaded.created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(loaded)).into_response())
+    String::from_utf8(bytes.to_vec())
+        .map_err(|_| Problem::bad_request("A product file is UTF-8 text."))
 }
 
 /// Show a product

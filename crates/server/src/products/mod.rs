@@ -56,6 +56,11 @@ pub async fn load(
     Ok(loaded)
 }
 
+/// A product file that is not loaded; 422 with every mistake.
+pub(crate) fn parse(source: &str, file_name: &str) -> Result<Product, Problem> {
+    ProductFile::parse(source, file_name).map_err(mistakes)
+}
+
 fn mistakes(diagnostics: Vec<tenure_catalog::Diagnostic>) -> Problem {
     let errors = diagnostics
         .iter()

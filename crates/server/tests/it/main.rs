@@ -33,5 +33,6 @@ mod openapi;
 mod portal;
 mod quotas;
 mod signing;
+mod simulation;
 mod softhsm;
 mod usage;
