@@ -100,6 +100,8 @@ async fn every_table_of_tenants_is_forced_into_isolation() {
              'licenses_key_digest_unique',  -- an HMAC of a random key
              'instances_by_id',             -- random ids, made by the server
              'outbox_pkey',                 -- a sequence
+             'invoices_number_unique',      -- given by the database, a series a seller
+             'credit_notes_number_unique',  -- given by the database, a series a seller
              'idempotency_keys_unique')     -- scoped by the credential
         "
     );

@@ -18,6 +18,7 @@ mod bill;
 mod browser;
 mod carried;
 mod clients;
+mod close;
 mod console;
 mod console_licenses;
 mod deployments;
