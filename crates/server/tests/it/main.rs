@@ -24,6 +24,7 @@ mod console_licenses;
 mod deployments;
 mod faults;
 mod idempotency;
+mod invoices;
 mod isolation;
 mod licenses;
 mod licensing;

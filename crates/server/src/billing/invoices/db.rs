@@ -150,6 +150,27 @@ pub(super) async fn redraft(
     Ok(())
 }
 
+/// The drafts of a subscription whose grace is over, up to this one, by period.
+pub(super) async fn due_up_to(
+    tx: &mut TenantTx,
+    id: InvoiceId,
+    now: Timestamp,
+) -> Result<Vec<InvoiceId>, Problem> {
+    let tenant = tx.tenant().uuid();
+    let ids = sqlx::query_scalar!(
+        "SELECT d.id FROM invoices i JOIN invoices d ON d.tenant_id = i.tenant_id
+             AND d.subscription_id = i.subscription_id AND d.period_n <= i.period_n
+         WHERE i.tenant_id = $1 AND i.id = $2 AND d.status = 'draft' AND d.finalise_after <= $3
+         ORDER BY d.period_n",
+        tenant,
+        id.uuid(),
+        now.to_sqlx()
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(ids)
+}
+
 /// Takes all drafts away, once their lines are gone.
 pub(super) async fn remove_drafts(tx: &mut TenantTx) -> Result<u64, Problem> {
     let tenant = tx.tenant().uuid();

@@ -25,15 +25,25 @@ use crate::{
     usage::generations,
 };
 
-/// Issues a draft whose grace is over; again, does nothing.
+/// Issues a draft whose grace is over, and those of earlier periods before it: numbers
+/// and credit go by the order of periods. Again, does nothing.
 pub(crate) async fn job(app: &App, payload: Value) -> Result<(), Problem> {
     let tenant = TenantId::from_uuid(bare(payload["tenant"].as_str().unwrap_or_default())?);
     let id = InvoiceId::from_uuid(bare(payload["invoice"].as_str().unwrap_or_default())?);
+    let mut tx = app.db().tenant(tenant).await?;
+    let due = db::due_up_to(&mut tx, id, app.now()).await?;
+    tx.commit().await?;
+    for draft in due {
+        issue_one(app, tenant, draft).await?;
+    }
+    Ok(())
+}
+
+async fn issue_one(app: &App, tenant: TenantId, id: InvoiceId) -> Result<(), Problem> {
     let call = Call::system(app.now());
     let mut tx = app.db().tenant(tenant).await?;
-    // A deletion takes drafts away, a person may have been faster.
-    let Some(found) = db::find(&mut tx, id).await? else { return Ok(()) };
-    if found.status != InvoiceStatus::Draft {
+    // A deletion takes drafts away, another may have been faster.
+    if db::find(&mut tx, id).await?.is_none() {
         return Ok(());
     }
     let draft = db::lock(&mut tx, id).await?;
