@@ -234,6 +234,7 @@ pub struct NewCreditNote {
 /// Nothing more has to be said.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({}))]
 pub struct Plainly {}
 
 /// A payment that came another way.
@@ -241,6 +242,7 @@ pub struct Plainly {}
 #[serde(deny_unknown_fields)]
 pub struct Payment {
     /// When it came; now when absent.
+    #[schema(example = "2026-04-28T00:00:00Z")]
     pub paid_at: Option<Timestamp>,
 }
 
