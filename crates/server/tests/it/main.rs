@@ -34,3 +34,4 @@ mod portal;
 mod signing;
 mod softhsm;
 mod usage;
+mod usage_lanes;
