@@ -140,6 +140,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(licensing::revocation::api::published))
         // Usage, bills, flags
         .routes(routes!(usage::api::record))
+        .routes(routes!(usage::api::producer))
         .routes(routes!(usage::api::own_summary))
         .routes(routes!(usage::api::summary))
         .routes(routes!(billing::api::own))

@@ -99,8 +99,16 @@ pub const TABLES: &[Table] = &[
     table("usage_reports", "id", &[("digest", Care::Portable), ("through_hash", Care::Portable)]),
     plain("license_requests", "instance_id, jti"),
     plain("usage_generations", "subscription_id"),
+    plain("usage_sources", "source"),
     plain("usage_keys", "key"),
     table("usage_events", "occurred_at, key, meter_id", &[("meter_id", Care::Meter)]),
+    table("usage_chunks", "received_at, id", &[("body", Care::Portable)]),
+    plain("usage_voids", "key"),
+    table(
+        "usage_members",
+        "subscription_id, meter_id, bucket, dimension, generation, member",
+        &[("meter_id", Care::Meter)],
+    ),
     table(
         "usage_rollups",
         "subscription_id, meter_id, bucket, dimension, generation",

@@ -36,3 +36,4 @@ mod portal;
 mod signing;
 mod softhsm;
 mod usage;
+mod usage_lanes;
