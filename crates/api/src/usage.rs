@@ -94,6 +94,22 @@ pub struct Receipt<'a> {
     pub results: Vec<EventResult<'a>>,
 }
 
+/// How far a source of events has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Producer {
+    /// The `source` of its events.
+    #[schema(example = "/clusters/eu-1")]
+    pub source: String,
+    /// Whether its events are numbered; if not, the other fields are 0.
+    pub numbered: bool,
+    /// The newest epoch.
+    #[schema(example = 0)]
+    pub epoch: i64,
+    /// The last number that is settled in it: go on with the next.
+    #[schema(example = 1042)]
+    pub last: i64,
+}
+
 /// How things stand with a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

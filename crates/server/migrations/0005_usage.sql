@@ -35,25 +35,63 @@ END $$;
 REVOKE ALL ON FUNCTION usage_enter(uuid, boolean) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION usage_enter(uuid, boolean) TO tenure_tenant;
 
+-- A partition is reached through its parent alone: it has the policies of a tenant's table,
+-- and no grants.
+CREATE FUNCTION isolate_partition(target regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+BEGIN
+    PERFORM isolate(target);
+    EXECUTE format('REVOKE ALL ON %s FROM tenure_vendor, tenure_tenant, tenure_auth', target);
+END $$;
+REVOKE ALL ON FUNCTION isolate_partition(regclass) FROM PUBLIC;
+
+-- A source sends in one lane for ever: an event that came in both would count twice.
+CREATE TABLE usage_sources (
+    tenant_id uuid NOT NULL,
+    source text NOT NULL,
+    -- Of the numbered lane: the epoch, and the last number that was settled in it. NULL: every
+    -- event of the source has a key.
+    epoch bigint CHECK (epoch >= 0),
+    last bigint NOT NULL DEFAULT 0 CHECK (last >= 0),
+    PRIMARY KEY (tenant_id, source)
+);
+SELECT isolate('usage_sources');
+GRANT SELECT, INSERT, UPDATE, DELETE ON usage_sources TO tenure_tenant;
+
+-- The key lane: one row an event.
 CREATE TABLE usage_keys (
     tenant_id uuid NOT NULL,
     -- First 16 bytes of SHA-256 over the length-prefixed (tenant, source, id).
     key uuid NOT NULL,
     -- First 8 bytes of SHA-256 over what the event says.
     payload bigint NOT NULL,
+    -- Leads to the event; and says when the key can go.
+    received_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, key)
-);
+) PARTITION BY HASH (tenant_id, key);
+CREATE INDEX usage_keys_by_age ON usage_keys USING brin (received_at) WITH (pages_per_range = 32);
 SELECT isolate('usage_keys');
 GRANT SELECT, INSERT, DELETE ON usage_keys TO tenure_tenant;
+DO $$
+BEGIN
+    FOR n IN 0..7 LOOP
+        EXECUTE format('CREATE TABLE usage_keys_%s PARTITION OF usage_keys
+            FOR VALUES WITH (MODULUS 8, REMAINDER %s)', n, n);
+        PERFORM isolate_partition(format('usage_keys_%s', n)::regclass);
+    END LOOP;
+END $$;
 
--- One row an event and meter that counts it.
+-- Single events: of small batches, and whatever a `time_weighted` meter measured. One row an
+-- event and meter that counts it.
 CREATE TABLE usage_events (
     tenant_id uuid NOT NULL,
     subscription_id uuid NOT NULL,
-    meter_id integer NOT NULL,
+    -- NULL: no meter counts it.
+    meter_id integer,
     occurred_at timestamptz NOT NULL,
     received_at timestamptz NOT NULL,
     generation integer NOT NULL,
+    -- Names the event: its key, or what stands for its number.
     key uuid NOT NULL,
     quantity numeric(21, 6) NOT NULL,
     -- What a `unique` meter counts once.
@@ -61,11 +99,85 @@ CREATE TABLE usage_events (
     -- By what the meter tells its events apart; '' when it does not.
     dimension text NOT NULL DEFAULT '',
     source text NOT NULL,
-    event_id text NOT NULL
-);
+    event_id text NOT NULL,
+    -- Of the numbered lane.
+    epoch bigint,
+    number bigint,
+    payload bigint
+) PARTITION BY RANGE (received_at);
 CREATE INDEX usage_events_by_time ON usage_events (tenant_id, subscription_id, meter_id, occurred_at);
+CREATE INDEX usage_events_by_number ON usage_events (tenant_id, source, epoch, number)
+    WHERE number IS NOT NULL;
+CREATE INDEX usage_events_by_arrival ON usage_events USING brin (received_at) WITH (pages_per_range = 16);
 SELECT isolate('usage_events');
 GRANT SELECT, INSERT, DELETE ON usage_events TO tenure_tenant;
+CREATE TABLE usage_events_default PARTITION OF usage_events DEFAULT;
+SELECT isolate_partition('usage_events_default');
+
+-- Events of a batch together: a row an event would cost more than everything else.
+CREATE TABLE usage_chunks (
+    tenant_id uuid NOT NULL,
+    subscription_id uuid NOT NULL,
+    received_at timestamptz NOT NULL,
+    id uuid NOT NULL,
+    generation integer NOT NULL,
+    -- What lies inside, so that nothing is unpacked in vain. Meters by their id in the product
+    -- file; '' when no meter counts an event.
+    meters text[] NOT NULL,
+    first_at timestamptz NOT NULL,
+    last_at timestamptz NOT NULL,
+    events integer NOT NULL,
+    -- Of the numbered lane: one source, one epoch.
+    source text,
+    epoch bigint,
+    first_number bigint,
+    last_number bigint,
+    body bytea NOT NULL,
+    PRIMARY KEY (tenant_id, received_at, id)
+) PARTITION BY RANGE (received_at);
+CREATE INDEX usage_chunks_by_time ON usage_chunks (tenant_id, subscription_id, last_at);
+CREATE INDEX usage_chunks_by_number ON usage_chunks (tenant_id, source, epoch, last_number)
+    WHERE source IS NOT NULL;
+-- It is compressed already.
+ALTER TABLE usage_chunks ALTER COLUMN body SET STORAGE EXTERNAL;
+SELECT isolate('usage_chunks');
+GRANT SELECT, INSERT, DELETE ON usage_chunks TO tenure_tenant;
+CREATE TABLE usage_chunks_default PARTITION OF usage_chunks DEFAULT;
+SELECT isolate_partition('usage_chunks_default');
+
+-- Events taken back. The event stays; whoever counts looks here too.
+CREATE TABLE usage_voids (
+    tenant_id uuid NOT NULL,
+    -- The name of the event that was taken back: an event is taken back once.
+    key uuid NOT NULL,
+    subscription_id uuid NOT NULL,
+    generation integer NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    voided_at timestamptz NOT NULL,
+    -- The event that says so.
+    source text NOT NULL,
+    event_id text NOT NULL,
+    PRIMARY KEY (tenant_id, key)
+);
+CREATE INDEX usage_voids_by_time ON usage_voids (tenant_id, subscription_id, occurred_at);
+SELECT isolate('usage_voids');
+GRANT SELECT, INSERT, DELETE ON usage_voids TO tenure_tenant;
+
+-- What a `unique` meter counted in each bucket.
+CREATE TABLE usage_members (
+    tenant_id uuid NOT NULL,
+    subscription_id uuid NOT NULL,
+    meter_id integer NOT NULL,
+    bucket timestamptz NOT NULL,
+    dimension text NOT NULL DEFAULT '',
+    generation integer NOT NULL,
+    member text NOT NULL,
+    -- As of the rollup.
+    replaced_in integer,
+    PRIMARY KEY (tenant_id, subscription_id, meter_id, bucket, dimension, generation, member)
+);
+SELECT isolate('usage_members');
+GRANT SELECT, INSERT, UPDATE, DELETE ON usage_members TO tenure_tenant;
 
 -- Quarter hours, because time zones are offset by 30 and 45 minutes. What a row of a closed
 -- generation says never changes; an invoice reads generations up to its own.

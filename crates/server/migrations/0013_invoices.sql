@@ -207,7 +207,7 @@ CREATE FUNCTION invoice_changes() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
-        IF OLD.status <> 'draft' THEN
+        IF OLD.number IS NOT NULL THEN
             RAISE EXCEPTION 'an issued invoice stays' USING ERRCODE = 'restrict_violation';
         END IF;
         RETURN OLD;
@@ -244,7 +244,7 @@ DECLARE
     part record := CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
     allowed boolean;
 BEGIN
-    SELECT i.status = 'draft' OR (TG_OP = 'INSERT' AND i.xmin = pg_current_xact_id()::xid) INTO allowed
+    SELECT i.status = 'draft' OR (TG_OP = 'DELETE' AND i.number IS NULL) OR (TG_OP = 'INSERT' AND i.xmin = pg_current_xact_id()::xid) INTO allowed
         FROM invoices i WHERE i.tenant_id = part.tenant_id AND i.id = part.invoice_id;
     IF NOT coalesce(allowed, false) THEN
         RAISE EXCEPTION 'an issued invoice does not change' USING ERRCODE = 'restrict_violation';

@@ -8,6 +8,7 @@ mod completions;
 mod credential;
 mod deployment;
 mod env;
+mod invoice;
 mod key;
 mod license;
 mod product;
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Usage(usage::Usage),
     /// What a subscription costs so far in the current period
     Bill(bill::Bill),
+    /// Invoices: drafts, issued documents, corrections, credit
+    Invoice(invoice::Invoice),
     /// What was changed, by whom; whether the record is whole
     Audit(audit::Audit),
     /// Credentials of the vendor's own people and programs
@@ -78,6 +81,7 @@ impl Command {
             Self::License(command) => command.run().await,
             Self::Usage(command) => command.run().await,
             Self::Bill(command) => command.run().await,
+            Self::Invoice(command) => command.run().await,
             Self::Audit(command) => command.run().await,
             Self::Credential(command) => command.run().await,
             Self::Clock(command) => command.run().await,

@@ -83,6 +83,19 @@ pub(crate) struct Serve {
         default_value_t = tenure_server::config::VERIFIED_TOKENS_MAX
     )]
     verified_tokens_max: usize,
+    /// Leave closing periods and issuing invoices to other processes of this installation
+    #[arg(long, env = "TENURE_WITHOUT_JOBS", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
+    without_jobs: bool,
+    /// Hours between the end of a billing period and its invoice, for usage that comes late
+    #[arg(
+        long,
+        env = "TENURE_INVOICE_GRACE_HOURS",
+        hide_env_values = true,
+        value_name = "HOURS",
+        default_value_t = tenure_server::config::INVOICE_GRACE_HOURS,
+        value_parser = clap::value_parser!(u32).range(0..=720)
+    )]
+    invoice_grace_hours: u32,
     /// The PKCS#11 module in which new signing keys are made; the private keys never leave it
     #[arg(
         long,
@@ -176,6 +189,8 @@ impl Serve {
             test_clock: self.test_clock,
             public_url,
             verified_tokens_max: self.verified_tokens_max,
+            jobs: !self.without_jobs,
+            invoice_grace_hours: self.invoice_grace_hours,
             pkcs11: self.pkcs11(),
         };
         let clock = Arc::new(tenure_core::SystemClock);

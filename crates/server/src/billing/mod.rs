@@ -1,11 +1,18 @@
-//! Bills: what a subscription costs.
+//! Bills: what a subscription costs, and its invoices.
 //!
-//! Owns: the estimated bill of the present billing period, from the plan's
-//! real prices and the usage so far. Refuses: prices that are only a starting
+//! Owns: the estimated bill of the present billing period; billing periods and
+//! their close; invoices, tax and credit. Refuses: prices that are only a starting
 //! point; such a plan has no lines, and a sentence that says what is missing.
 
 pub mod api;
+pub(crate) mod close;
+pub mod credits;
+pub mod invoices;
 pub mod model;
+pub(crate) mod periods;
+pub mod runs;
+pub mod tax;
+mod zones;
 
 use jiff::Timestamp;
 use tenure_catalog::{
@@ -20,6 +27,7 @@ use tenure_core::{
 use tenure_tenancy::TenantTx;
 
 pub use model::{BillEstimate, BillLine, Trial};
+pub(crate) use zones::zone_data;
 
 use crate::{
     App,

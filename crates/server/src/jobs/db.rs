@@ -176,7 +176,11 @@ pub(crate) async fn failures(
 }
 
 /// What failed is tried again now, also what was given up.
-pub(crate) async fn retry(tx: &mut VendorTx, kinds: &[&str], now: Timestamp) -> Result<u64, Problem> {
+pub(crate) async fn retry(
+    tx: &mut VendorTx,
+    kinds: &[&str],
+    now: Timestamp,
+) -> Result<u64, Problem> {
     let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
     let done = sqlx::query!(
         "UPDATE jobs SET status = 'queued', attempts = 0, due_at = $2, finished_at = NULL

@@ -20,11 +20,7 @@ pub(super) struct Schedule {
 pub(super) type Work = Pin<Box<dyn Future<Output = Result<u64, Problem>> + Send>>;
 
 pub(super) const SCHEDULES: &[Schedule] = &[
-    Schedule {
-        name: "jobs.tidy",
-        every_seconds: 24 * 3_600,
-        run: |app| Box::pin(tidy(app)),
-    },
+    Schedule { name: "jobs.tidy", every_seconds: 24 * 3_600, run: |app| Box::pin(tidy(app)) },
     Schedule {
         name: "billing.first_periods",
         every_seconds: 3_600,

@@ -4,9 +4,10 @@
 //! read any more (the tenant's key is destroyed), and a report of the deletion
 //! in the tombstone and in the vendor's own trail.
 //!
-//! Invoices come later, and have to survive by law: when they exist, their
-//! tables stay out of [`super::tables::TABLES`]' erasure through
-//! [`super::tables::KEPT`], with the buyer's name and address as issued.
+//! Issued invoices survive by law, in the books of their seller: their tables
+//! stay out of the erasure through [`super::tables::KEPT`], with the buyer's name
+//! and address as issued, and with the totals and digests that lines were computed
+//! from. The events themselves go. What was only a draft goes too.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,7 @@ use super::{
     tables::{KEPT, TABLES},
 };
 use crate::{
-    App,
+    App, billing,
     call::Call,
     http::Problem,
     tenants,
@@ -82,6 +83,8 @@ pub async fn delete(
     let mut rows = BTreeMap::new();
     let count = db::erase(&mut tx, "idempotency_keys", "tenant_id").await?;
     rows.insert("idempotency_keys".to_owned(), count);
+    let drafts = billing::invoices::erase_drafts(&mut tx).await?;
+    rows.insert("invoices".to_owned(), drafts);
     let kept = |name: &str| KEPT.iter().any(|(kept, _)| *kept == name);
     for table in TABLES.iter().rev().filter(|table| !kept(table.name)) {
         let count = db::erase(&mut tx, table.name, table.tenant_column).await?;

@@ -70,6 +70,11 @@ pub const TABLES: &[Table] = &[
         "id",
         &[("product_id", Care::Product), ("catalog_version_id", Care::CatalogVersion)],
     ),
+    table(
+        "subscription_terms",
+        "subscription_id, seq",
+        &[("catalog_version_id", Care::CatalogVersion)],
+    ),
     plain("subscription_items", "id"),
     plain("contracts", "id"),
     plain("deployments", "id"),
@@ -94,8 +99,16 @@ pub const TABLES: &[Table] = &[
     table("usage_reports", "id", &[("digest", Care::Portable), ("through_hash", Care::Portable)]),
     plain("license_requests", "instance_id, jti"),
     plain("usage_generations", "subscription_id"),
+    plain("usage_sources", "source"),
     plain("usage_keys", "key"),
     table("usage_events", "occurred_at, key, meter_id", &[("meter_id", Care::Meter)]),
+    table("usage_chunks", "received_at, id", &[("body", Care::Portable)]),
+    plain("usage_voids", "key"),
+    table(
+        "usage_members",
+        "subscription_id, meter_id, bucket, dimension, generation, member",
+        &[("meter_id", Care::Meter)],
+    ),
     table(
         "usage_rollups",
         "subscription_id, meter_id, bucket, dimension, generation",
@@ -107,6 +120,13 @@ pub const TABLES: &[Table] = &[
         &[("meter_id", Care::Meter)],
     ),
     table("quota_reservations", "subscription_id, environment, id", &[("meter_id", Care::Meter)]),
+    table("billing_periods", "subscription_id, n", &[("terms_digest", Care::Portable)]),
+    // Invoices name seller and product version as they were where they were issued.
+    plain("invoices", "id"),
+    table("invoice_lines", "invoice_id, line", &[("digest", Care::Portable)]),
+    plain("invoice_taxes", "invoice_id, n"),
+    plain("credit_notes", "id"),
+    plain("credit_entries", "billing_account_id, seq"),
     table("audit_log", "seq", &[("body", Care::Portable), ("hash", Care::Portable)]),
     table("audit_heads", "tenant_id", &[("hash", Care::Portable)]),
 ];
@@ -123,6 +143,11 @@ pub const KEPT: &[(&str, &str)] = &[
     ("tenants", "an empty tombstone, so that the id is never given again"),
     ("audit_log", "the chain still verifies; its bodies cannot be read once the key is gone"),
     ("audit_heads", "the end of the chain"),
+    ("invoices", "the seller's books: issued ones, with the payer's name and address; drafts go"),
+    ("invoice_lines", "of issued invoices"),
+    ("invoice_taxes", "of issued invoices"),
+    ("credit_notes", "the seller's books"),
+    ("credit_entries", "the seller's books: amounts and the numbers of invoices"),
     ("outbox", "tells other processes of the deletion; ids only, and expires within days"),
 ];
 

@@ -302,7 +302,7 @@ pub(super) async fn end_contract(
     Ok(())
 }
 
-pub(super) async fn contracts(
+pub(crate) async fn contracts(
     tx: &mut TenantTx,
     subscription: SubscriptionId,
 ) -> Result<Vec<ContractRecord>, Problem> {

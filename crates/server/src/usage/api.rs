@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use tenure_api::usage::{Event, Receipt, UsageSummary};
+use tenure_api::usage::{Event, Producer, Receipt, UsageSummary};
 use tenure_core::SubscriptionId;
 use utoipa::IntoParams;
 
@@ -30,6 +30,16 @@ pub struct SummaryQuery {
     pub days: Option<u16>,
 }
 
+/// Which producer.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ProducerQuery {
+    /// The `source` of its events.
+    #[param(example = "/clusters/eu-1")]
+    pub source: String,
+}
+
 /// Record usage
 ///
 /// CloudEvents 1.0: one (`application/cloudevents+json`), a batch
@@ -44,14 +54,24 @@ pub struct SummaryQuery {
 /// plain decimals, as JSON numbers or strings, with at most 15 digits before and
 /// 6 after the point.
 ///
+/// A producer may number its events instead of relying on their ids, which
+/// costs less: the extensions `sequence` (from 1, without gaps, for each source)
+/// and `sequencetype` (`Integer`), and, after it lost its place, a higher
+/// `epoch` (0 when absent), which begins at 1 again. The promise is the same:
+/// a number that was recorded is a `duplicate`, or a `conflict` with other
+/// content. After a gap nothing of that source is recorded (`sequence_gap`,
+/// which names the next number). An event that is refused uses up its number.
+/// A source sends either numbered events or others, for ever.
+///
 /// Events of a key of the environment `test` are checked and answered, and
 /// never stored.
 ///
 /// Reasons of rejected events: `malformed`, `missing_attribute`,
 /// `unsupported_specversion`, `unsupported_data`, `too_long`, `bad_text`,
 /// `missing_time`, `bad_time`, `in_future`, `too_old`, `before_subscription`,
-/// `unknown_type`, `missing_field`, `bad_data`, `bad_value`, `bad_quantity`. Of
-/// conflicts: `key_reused`.
+/// `unknown_type`, `missing_field`, `bad_data`, `bad_value`, `bad_quantity`,
+/// `bad_sequence`, `sequence_gap`, `stale_epoch`, `number_used`, `other_lane`. Of
+/// conflicts: `key_reused`, `number_reused`.
 #[utoipa::path(post, path = "/api/v1/usage", tag = "Usage", operation_id = "recordUsage",
     request_body(content(
         (Vec<Event> = "application/cloudevents-batch+json", example = json!([{
@@ -78,6 +98,21 @@ pub async fn record(
     let events = event::read(&headers, &body, mode)?;
     let receipt = super::record(&app, &key.0, events).await?;
     Ok(Json(receipt).into_response())
+}
+
+/// How far a producer's numbers have come
+///
+/// For a producer that numbers its events and has lost its place: it goes on
+/// with the number after `last` in the same epoch, or begins at 1 in the next.
+#[utoipa::path(get, path = "/api/v1/usage/producers", tag = "Usage", operation_id = "showProducer",
+    params(ProducerQuery),
+    responses((status = 200, body = Producer), (status = 404, body = Problem)))]
+pub async fn producer(
+    State(app): State<App>,
+    key: ApiKey,
+    Query(query): Query<ProducerQuery>,
+) -> Result<Json<Producer>, Problem> {
+    super::producer(&app, key.0.tenant, &query.source).await.map(Json)
 }
 
 /// What the caller's subscription used so far

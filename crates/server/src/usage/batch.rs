@@ -1,113 +1,57 @@
-//! One batch: which of its events are new, and the rows that they become.
+//! One batch: which of its events are new, told for each.
 //!
 //! Keys go to the database sorted, so two batches that share keys wait for each
-//! other in one direction only; rollups likewise, by meter and bucket.
+//! other in one direction only; sources likewise.
 
-use std::{borrow::Cow, collections::BTreeMap, ops::Range};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
 
 use jiff::Timestamp;
-use jiff_sqlx::ToSqlx;
-use rust_decimal::Decimal;
-use tenure_api::{
-    evidence::Counted,
-    usage::{EventResult, Outcome, Receipt},
-};
+use tenure_api::usage::{EventResult, Outcome, Receipt};
 use uuid::Uuid;
 
 use super::{
     check::{Checked, Checker, Reading},
     event::Arrived,
+    lanes::{Step, Watermark},
 };
 use crate::{quotas, subscriptions::entitlements::Situation};
 
-/// Length of a rollup's bucket, in seconds: time zones are offset by quarters
-/// of an hour.
-pub(super) const BUCKET_SECONDS: i64 = 15 * 60;
-
-struct Entry<'a> {
+/// An event on its way.
+pub(super) struct Entry<'a> {
     /// Place in the batch.
     index: usize,
-    event: Checked<'a>,
+    pub(super) event: Checked<'a>,
     readings: Range<usize>,
     outcome: Outcome,
 }
+
+/// How the events of a source count once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Each has a key.
+    Keys,
+    /// They are numbered.
+    Numbers(Watermark),
+}
+
+/// The sources of a batch, as they were found.
+pub(super) type Sources = HashMap<String, Lane>;
+
+/// Names an event of the numbered lane: source, epoch, number.
+pub(super) type Number = (String, i64, i64);
 
 /// The events of a request on their way.
 pub(super) struct Batch<'a, 's> {
     results: Vec<EventResult<'a>>,
     /// Sorted by key, then by place: the first of each key claims it.
-    entries: Vec<Entry<'a>>,
+    keyed: Vec<Entry<'a>>,
+    /// Sorted by source, epoch and number, then by place.
+    numbered: Vec<Entry<'a>>,
     readings: Vec<Reading<'a, 's>>,
-}
-
-/// The columns of new rows of `usage_events`, and the rollups that they change.
-#[derive(Default)]
-pub(super) struct Rows<'b> {
-    pub(super) meter_ids: Vec<i32>,
-    pub(super) times: Vec<jiff_sqlx::Timestamp>,
-    pub(super) keys: Vec<Uuid>,
-    /// `None` is one: most events count one, and nothing is cheaper to send.
-    pub(super) quantities: Vec<Option<Decimal>>,
-    pub(super) members: Vec<Option<&'b str>>,
-    pub(super) sources: Vec<&'b str>,
-    pub(super) ids: Vec<&'b str>,
-    /// By meter, start of the bucket in seconds, and dimension.
-    pub(super) rollups: BTreeMap<(i32, i64, &'b str), Rollup>,
-}
-
-impl Rows<'_> {
-    pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-}
-
-/// What a batch adds to one bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Rollup {
-    pub(super) events: i64,
-    pub(super) sum: Decimal,
-    pub(super) max: Decimal,
-    pub(super) min: Decimal,
-    /// The latest value; of several at one moment, the largest.
-    pub(super) last: Decimal,
-    pub(super) last_at: Timestamp,
-    /// The hashes of the events, XORed.
-    pub(super) digest: u128,
-}
-
-impl Rollup {
-    /// Of one event.
-    pub(super) fn of(quantity: Decimal, at: Timestamp, hash: u128) -> Self {
-        Self {
-            events: 1,
-            sum: quantity,
-            max: quantity,
-            min: quantity,
-            last: quantity,
-            last_at: at,
-            digest: hash,
-        }
-    }
-
-    /// Of these events and those.
-    pub(super) fn join(&mut self, other: &Self) {
-        self.events += other.events;
-        self.sum += other.sum;
-        self.max = self.max.max(other.max);
-        self.min = self.min.min(other.min);
-        if (other.last_at, other.last) > (self.last_at, self.last) {
-            (self.last_at, self.last) = (other.last_at, other.last);
-        }
-        self.digest ^= other.digest;
-    }
-}
-
-/// The start of the bucket that holds a moment, in seconds.
-pub(super) fn bucket(at: Timestamp) -> i64 {
-    // Below a second counts too: the second is rounded down, also before 1970.
-    let seconds = at.as_nanosecond().div_euclid(1_000_000_000);
-    let seconds = i64::try_from(seconds).unwrap_or(0);
-    seconds - seconds.rem_euclid(BUCKET_SECONDS)
 }
 
 impl<'a, 's> Batch<'a, 's> {
@@ -119,7 +63,8 @@ impl<'a, 's> Batch<'a, 's> {
     ) -> Self {
         let mut checker = Checker::new(situation, now);
         let mut results = Vec::with_capacity(events.len());
-        let mut entries = Vec::with_capacity(events.len());
+        let mut keyed = Vec::with_capacity(events.len());
+        let mut numbered = Vec::new();
         let mut readings = Vec::with_capacity(events.len());
         for (index, arrived) in events.into_iter().enumerate() {
             let event = match arrived {
@@ -132,29 +77,73 @@ impl<'a, 's> Batch<'a, 's> {
             let id = event.id.as_ref().map(|text| text.0.clone());
             let first = readings.len();
             match checker.check(event, &mut readings) {
-                Ok(event) => {
+                Ok(mut event) => {
                     let readings = first..readings.len();
-                    let outcome = Outcome::Accepted;
-                    entries.push(Entry { index, event, readings, outcome });
-                    results.push(EventResult { id, outcome, reason: None, detail: None });
+                    let mut outcome = Outcome::Accepted;
+                    results.push(match event.refusal.take() {
+                        None => EventResult { id, outcome, reason: None, detail: None },
+                        Some(refusal) => {
+                            outcome = Outcome::Rejected;
+                            rejected(id, refusal.reason, refusal.detail)
+                        }
+                    });
+                    let lane = if event.sequence.is_some() { &mut numbered } else { &mut keyed };
+                    lane.push(Entry { index, event, readings, outcome });
                 }
                 Err(refusal) => results.push(rejected(id, refusal.reason, refusal.detail)),
             }
         }
-        entries.sort_unstable_by_key(|entry| (entry.event.key, entry.index));
-        Self { results, entries, readings }
+        keyed.sort_unstable_by_key(|entry| (entry.event.key, entry.index));
+        numbered.sort_unstable_by(|a, b| {
+            let key = |entry: &Entry<'_>| (entry.event.sequence, entry.index);
+            a.event.source.cmp(&b.event.source).then_with(|| key(a).cmp(&key(b)))
+        });
+        Self { results, keyed, numbered, readings }
     }
 
     /// Whether nothing is left to record.
     pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.keyed.is_empty() && self.numbered.is_empty()
+    }
+
+    /// Each source once, sorted, and whether it numbers its events.
+    pub(super) fn sources(&self) -> BTreeMap<&str, bool> {
+        let keyed = self.keyed.iter().map(|entry| (&*entry.event.source, false));
+        keyed.chain(self.numbered.iter().map(|entry| (&*entry.event.source, true))).collect()
+    }
+
+    /// Rejects events of sources that send in the other lane.
+    pub(super) fn keep_lanes(&mut self, sources: &Sources) {
+        const UNNUMBERED: &str = "The events of this source are numbered, and this one has no \
+            number: it could count twice. Number it, or give it another source.";
+        const NUMBERED: &str = "The events of this source have no numbers, and this one has: it \
+            could count twice. Give a producer that numbers its events a source of its own.";
+        let Self { results, keyed, numbered, .. } = self;
+        let mut reject = |entry: &mut Entry<'_>, detail: &str| {
+            entry.outcome = Outcome::Rejected;
+            set(&mut results[entry.index], Outcome::Rejected, "other_lane", detail.to_owned());
+        };
+        keyed.retain_mut(|entry| {
+            let keeps = matches!(sources.get(&*entry.event.source), Some(Lane::Keys));
+            if !keeps {
+                reject(entry, UNNUMBERED);
+            }
+            keeps
+        });
+        numbered.retain_mut(|entry| {
+            let keeps = matches!(sources.get(&*entry.event.source), Some(Lane::Numbers(_)));
+            if !keeps {
+                reject(entry, NUMBERED);
+            }
+            keeps
+        });
     }
 
     /// Each key once, sorted, with the payload of its first event.
     pub(super) fn claims(&self) -> (Vec<Uuid>, Vec<i64>) {
-        let mut keys: Vec<Uuid> = Vec::with_capacity(self.entries.len());
-        let mut payloads = Vec::with_capacity(self.entries.len());
-        for entry in &self.entries {
+        let mut keys: Vec<Uuid> = Vec::with_capacity(self.keyed.len());
+        let mut payloads = Vec::with_capacity(self.keyed.len());
+        for entry in &self.keyed {
             if keys.last() != Some(&entry.event.key) {
                 keys.push(entry.event.key);
                 payloads.push(entry.event.payload);
@@ -163,12 +152,12 @@ impl<'a, 's> Batch<'a, 's> {
         (keys, payloads)
     }
 
-    /// Tells each event's outcome, given the keys (sorted) that were claimed
-    /// before, with the payloads that claimed them.
-    pub(super) fn resolve(&mut self, claimed: Vec<(Uuid, i64)>) {
+    /// Tells each keyed event's outcome, given the keys (sorted) that were
+    /// claimed before, with the payloads that claimed them.
+    pub(super) fn resolve_keys(&mut self, claimed: Vec<(Uuid, i64)>) {
         let mut claimed = claimed.into_iter().peekable();
         let mut holder: Option<(Uuid, i64)> = None;
-        for entry in &mut self.entries {
+        for entry in &mut self.keyed {
             let key = entry.event.key;
             while claimed.next_if(|(before, _)| *before < key).is_some() {}
             if holder.is_none_or(|(held, _)| held != key) {
@@ -179,57 +168,115 @@ impl<'a, 's> Batch<'a, 's> {
                 }
             }
             let same = holder.is_some_and(|(_, payload)| payload == entry.event.payload);
-            entry.outcome = if same { Outcome::Duplicate } else { Outcome::Conflict };
-            let result = &mut self.results[entry.index];
-            result.outcome = entry.outcome;
-            if !same {
-                result.reason = Some(Cow::Borrowed("key_reused"));
-                let detail = "Another event was recorded under this source and id; \
-                              an event's content never changes. Give a new event a new id.";
-                result.detail = Some(detail.to_owned());
+            entry.repeated(same, &mut self.results);
+        }
+    }
+
+    /// The numbers that were settled before this batch: what was recorded under
+    /// them has to be compared.
+    pub(super) fn settled(&self, sources: &Sources) -> Vec<Number> {
+        let mut all = Vec::new();
+        for entry in &self.numbered {
+            let (epoch, number) = entry.sequence();
+            let mark = watermark(sources, &entry.event.source);
+            if entry.outcome == Outcome::Accepted && epoch == mark.epoch && number <= mark.last {
+                all.push((entry.event.source.clone().into_owned(), epoch, number));
+            }
+        }
+        all
+    }
+
+    /// Tells each numbered event's outcome, given the payloads that were
+    /// recorded under settled numbers, and moves the watermarks on.
+    pub(super) fn resolve_numbers(
+        &mut self,
+        sources: &mut Sources,
+        recorded: &HashMap<Number, i64>,
+    ) {
+        // Of this batch: the number taken last, and by what.
+        let mut taken: HashMap<i64, Option<i64>> = HashMap::new();
+        let mut source: Option<String> = None;
+        for entry in &mut self.numbered {
+            let (epoch, number) = entry.sequence();
+            let event = &entry.event;
+            if source.as_deref() != Some(&event.source) {
+                source = Some(event.source.clone().into_owned());
+                taken.clear();
+            }
+            let Some(Lane::Numbers(mark)) = sources.get_mut(&*event.source) else { continue };
+            let before = mark.epoch;
+            let step = mark.step(epoch, number);
+            if mark.epoch != before {
+                taken.clear();
+            }
+            let refused = entry.outcome == Outcome::Rejected;
+            match step {
+                Step::Next => {
+                    taken.insert(number, (!refused).then_some(event.payload));
+                }
+                Step::Settled if refused => {}
+                Step::Settled => {
+                    let held = match taken.get(&number) {
+                        Some(payload) => *payload,
+                        None => {
+                            let name = (event.source.clone().into_owned(), epoch, number);
+                            recorded.get(&name).copied()
+                        }
+                    };
+                    match held {
+                        Some(payload) => {
+                            let same = payload == event.payload;
+                            entry.repeated(same, &mut self.results);
+                        }
+                        None => {
+                            entry.reject(&mut self.results, "number_used", NUMBER_USED.to_owned())
+                        }
+                    }
+                }
+                Step::Gap { next } => {
+                    let detail = format!(
+                        "A number is missing: the next of this source in epoch {epoch} is {next}. \
+                         Send from there on."
+                    );
+                    entry.reject(&mut self.results, "sequence_gap", detail);
+                }
+                Step::Stale => {
+                    let detail = format!(
+                        "This source is in epoch {} by now; events of earlier ones are refused.",
+                        mark.epoch
+                    );
+                    entry.reject(&mut self.results, "stale_epoch", detail);
+                }
             }
         }
     }
 
     /// As if nothing had been recorded before: for test keys.
     pub(super) fn pretend(&mut self) {
-        self.resolve(Vec::new());
+        self.resolve_keys(Vec::new());
+        let mut sources = Sources::new();
+        for entry in &self.numbered {
+            let (epoch, number) = entry.sequence();
+            let mark = Watermark { epoch, last: number - 1 };
+            sources.entry(entry.event.source.clone().into_owned()).or_insert(Lane::Numbers(mark));
+        }
+        self.resolve_numbers(&mut sources, &HashMap::new());
     }
 
-    /// The rows of the new events.
-    pub(super) fn rows(&self) -> Rows<'_> {
-        let mut rows = Rows::default();
-        let mut buffer = Vec::with_capacity(256);
-        for entry in self.entries.iter().filter(|entry| entry.outcome == Outcome::Accepted) {
-            let event = &entry.event;
-            let bucket = bucket(event.time);
-            let time = event.time.to_sqlx();
-            for reading in &self.readings[entry.readings.clone()] {
-                let quantity = reading.quantity;
-                rows.meter_ids.push(reading.meter_id);
-                rows.times.push(time);
-                rows.keys.push(event.key);
-                rows.quantities.push((quantity != Decimal::ONE).then_some(quantity));
-                rows.members.push(reading.member.as_deref());
-                rows.sources.push(&event.source);
-                rows.ids.push(&event.id);
-                let counted = Counted {
-                    source: &event.source,
-                    id: &event.id,
-                    meter: reading.meter,
-                    time: event.time,
-                    quantity,
-                    member: reading.member.as_deref(),
-                };
-                let hash = u128::from_be_bytes(counted.hash_with(&mut buffer));
-                let added = Rollup::of(quantity, event.time, hash);
-                rows.rollups
-                    .entry((reading.meter_id, bucket, ""))
-                    .and_modify(|rollup| rollup.join(&added))
-                    .or_insert(added);
-            }
-        }
-        rows
+    /// New events of the key lane in the order of the batch, each with what its
+    /// meters count.
+    pub(super) fn new_keyed(&self) -> Vec<(&Checked<'a>, &[Reading<'a, 's>])> {
+        let mut new: Vec<&Entry<'a>> = self.keyed.iter().filter(|entry| entry.is_new()).collect();
+        new.sort_unstable_by_key(|entry| entry.index);
+        new.into_iter()
+            .map(|entry| (&entry.event, &self.readings[entry.readings.clone()]))
+            .collect()
+    }
+
+    /// New events of the numbered lane by source, epoch and number.
+    pub(super) fn new_numbered(&self) -> Vec<(&Checked<'a>, &[Reading<'a, 's>])> {
+        let new = self.numbered.iter().filter(|entry| entry.is_new());
+        new.map(|entry| (&entry.event, &self.readings[entry.readings.clone()])).collect()
     }
 
     /// What the new events add to meters.
@@ -255,6 +302,59 @@ impl<'a, 's> Batch<'a, 's> {
             rejected: count(Outcome::Rejected),
             results: self.results,
         }
+    }
+}
+
+const NUMBER_USED: &str = "An event that was refused has used up this number, so nothing is \
+    recorded under it. Send the event under a new number.";
+
+impl Entry<'_> {
+    fn is_new(&self) -> bool {
+        self.outcome == Outcome::Accepted
+    }
+
+    fn sequence(&self) -> (i64, i64) {
+        self.event.sequence.unwrap_or_default()
+    }
+
+    fn repeated(&mut self, same: bool, results: &mut [EventResult<'_>]) {
+        self.outcome = if same { Outcome::Duplicate } else { Outcome::Conflict };
+        let result = &mut results[self.index];
+        if same {
+            result.outcome = Outcome::Duplicate;
+            return;
+        }
+        let (reason, detail) = match self.event.sequence {
+            None => (
+                "key_reused",
+                "Another event was recorded under this source and id; an event's content never \
+                 changes. Give a new event a new id.",
+            ),
+            Some(_) => (
+                "number_reused",
+                "Another event was recorded under this source, epoch and number; an event's \
+                 content never changes. Give a new event the next number.",
+            ),
+        };
+        set(result, Outcome::Conflict, reason, detail.to_owned());
+    }
+
+    fn reject(&mut self, results: &mut [EventResult<'_>], reason: &'static str, detail: String) {
+        self.outcome = Outcome::Rejected;
+        set(&mut results[self.index], Outcome::Rejected, reason, detail);
+    }
+}
+
+fn set(result: &mut EventResult<'_>, outcome: Outcome, reason: &'static str, detail: String) {
+    result.outcome = outcome;
+    result.reason = Some(Cow::Borrowed(reason));
+    result.detail = Some(detail);
+}
+
+fn watermark(sources: &Sources, source: &str) -> Watermark {
+    match sources.get(source) {
+        Some(Lane::Numbers(mark)) => *mark,
+        _ => Watermark::START,
     }
 }
 

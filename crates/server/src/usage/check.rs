@@ -6,11 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use serde_json::value::RawValue;
 use tenure_catalog::{Aggregation, Meter};
-use tenure_core::Quantity;
+use tenure_core::{Quantity, TenantId};
 use tenure_license::Digest;
 use uuid::Uuid;
 
-use super::event::{CloudEvent, Text, member};
+use super::event::{CloudEvent, Digits, Text, member};
 use crate::subscriptions::entitlements::Situation;
 
 /// Longest `id`, `type` and `subject`, in bytes.
@@ -19,6 +19,8 @@ const ATTRIBUTE_LEN_MAX: usize = 256;
 const SOURCE_LEN_MAX: usize = 512;
 /// Longest value that a `unique` meter counts once, in bytes.
 const MEMBER_LEN_MAX: usize = 256;
+/// Most digits of `sequence` and `epoch`.
+const DIGITS_MAX: usize = 18;
 /// Longest `data`, in bytes.
 const DATA_LEN_MAX: usize = 64 * 1024;
 /// How far ahead a producer's clock may be.
@@ -49,19 +51,28 @@ pub(super) struct Reading<'a, 's> {
     pub(super) meter: &'s str,
     pub(super) quantity: Decimal,
     pub(super) member: Option<Cow<'a, str>>,
+    /// By what the meter tells its events apart; empty when it does not.
+    pub(super) dimension: String,
+    /// Whether it must be found without unpacking a chunk.
+    pub(super) kept_alone: bool,
 }
 
-/// An event that can be recorded.
+/// An event that names itself well.
 #[derive(Debug)]
 pub(super) struct Checked<'a> {
     pub(super) id: Cow<'a, str>,
     pub(super) source: Cow<'a, str>,
+    /// Epoch and number, when its producer numbers its events.
+    pub(super) sequence: Option<(i64, i64)>,
     /// In whole microseconds, as stored.
     pub(super) time: Timestamp,
     /// Names the event: it counts once.
     pub(super) key: Uuid,
     /// Tells a repetition from another event under the same name.
     pub(super) payload: i64,
+    /// Why it is not recorded all the same: only of numbered events, whose
+    /// number is used up by that.
+    pub(super) refusal: Option<Refusal>,
 }
 
 /// Checks events of one request.
@@ -84,7 +95,7 @@ impl<'s> Checker<'s> {
     /// `readings` is as before.
     pub(super) fn check<'a>(
         &mut self,
-        event: CloudEvent<'a>,
+        mut event: CloudEvent<'a>,
         readings: &mut Vec<Reading<'a, 's>>,
     ) -> Result<Checked<'a>, Refusal> {
         let version = event.specversion.as_ref().map(|text| &*text.0);
@@ -92,8 +103,38 @@ impl<'s> Checker<'s> {
             let detail = "`specversion` must be \"1.0\".";
             return Err(refuse("unsupported_specversion", detail));
         }
-        let id = attribute(event.id, "id", ATTRIBUTE_LEN_MAX)?;
-        let source = attribute(event.source, "source", SOURCE_LEN_MAX)?;
+        let id = attribute(event.id.take(), "id", ATTRIBUTE_LEN_MAX)?;
+        let source = attribute(event.source.take(), "source", SOURCE_LEN_MAX)?;
+        let sequence = sequence(&event)?;
+        let before = readings.len();
+        let content = self.content(event, readings);
+        let key = match sequence {
+            Some((epoch, number)) => self.number(&source, epoch, number),
+            None => self.key(&source, &id),
+        };
+        match content {
+            Ok((time, payload)) => {
+                let payload = payload.hash(&mut self.buffer, sequence.map(|_| &*id));
+                Ok(Checked { id, source, sequence, time, key, payload, refusal: None })
+            }
+            Err(refusal) => {
+                readings.truncate(before);
+                if sequence.is_none() {
+                    return Err(refusal);
+                }
+                let refusal = Some(refusal);
+                let time = self.now;
+                Ok(Checked { id, source, sequence, time, key, payload: 0, refusal })
+            }
+        }
+    }
+
+    /// When it happened, and what it says.
+    fn content<'a>(
+        &self,
+        event: CloudEvent<'a>,
+        readings: &mut Vec<Reading<'a, 's>>,
+    ) -> Result<(Timestamp, Payload<'a>), Refusal> {
         let kind = attribute(event.kind, "type", ATTRIBUTE_LEN_MAX)?;
         let subject = match event.subject {
             Some(text) => Some(attribute(Some(text), "subject", ATTRIBUTE_LEN_MAX)?),
@@ -109,14 +150,9 @@ impl<'s> Checker<'s> {
             let detail = format!("`data` is longer than {DATA_LEN_MAX} bytes.");
             return Err(refuse("too_long", detail));
         }
-        let before = readings.len();
-        if let Err(refusal) = self.read(&kind, data, readings) {
-            readings.truncate(before);
-            return Err(refusal);
-        }
-        let key = self.key(&source, &id);
-        let payload = self.payload(&kind, subject.as_deref(), time, data);
-        Ok(Checked { id, source, time, key, payload })
+        self.read(&kind, data, readings)?;
+        let subscription = self.situation.subscription.id.uuid();
+        Ok((time, Payload { subscription, kind, subject, time, data }))
     }
 
     fn time(&self, time: Option<Text<'_>>) -> Result<Timestamp, Refusal> {
@@ -166,7 +202,14 @@ impl<'s> Checker<'s> {
                 refuse("unknown_type", format!("The meter `{}` is not known here.", meter.id))
             })?;
             let (quantity, member) = reading(meter, data)?;
-            readings.push(Reading { meter_id, meter: &meter.id, quantity, member });
+            readings.push(Reading {
+                meter_id,
+                meter: &meter.id,
+                quantity,
+                member,
+                dimension: String::new(),
+                kept_alone: matches!(meter.aggregation, Aggregation::TimeWeighted { .. }),
+            });
         }
         if readings.len() == before { Err(self.unknown(kind)) } else { Ok(()) }
     }
@@ -186,45 +229,101 @@ impl<'s> Checker<'s> {
         refuse("unknown_type", detail)
     }
 
-    /// First 16 bytes of SHA-256 over the length-prefixed (tenant, source, id).
     fn key(&mut self, source: &str, id: &str) -> Uuid {
-        self.buffer.clear();
-        self.put(self.situation.tenant.id.uuid().as_bytes());
-        self.put(source.as_bytes());
-        self.put(id.as_bytes());
-        let digest = Digest::sha256(&self.buffer);
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&digest.as_bytes()[..16]);
-        Uuid::from_bytes(bytes)
+        let tenant = self.situation.tenant.id;
+        name_of_id(&mut self.buffer, tenant, source, id)
     }
 
-    /// First 8 bytes of SHA-256 over what the event says. Blanks between the
-    /// tokens of `data` say nothing.
-    fn payload(
-        &mut self,
-        kind: &str,
-        subject: Option<&str>,
-        time: Timestamp,
-        data: Option<&RawValue>,
-    ) -> i64 {
-        self.buffer.clear();
-        self.put(self.situation.subscription.id.uuid().as_bytes());
-        self.put(kind.as_bytes());
-        self.put(subject.unwrap_or_default().as_bytes());
-        self.buffer.extend_from_slice(&time.as_microsecond().to_be_bytes());
-        if let Some(data) = data {
-            compact(data.get(), &mut self.buffer);
+    fn number(&mut self, source: &str, epoch: i64, number: i64) -> Uuid {
+        let tenant = self.situation.tenant.id;
+        name_of_number(&mut self.buffer, tenant, source, epoch, number)
+    }
+}
+
+/// What names an event of the key lane: the first 16 bytes of SHA-256 over the
+/// length-prefixed (tenant, source, id).
+pub(super) fn name_of_id(buffer: &mut Vec<u8>, tenant: TenantId, source: &str, id: &str) -> Uuid {
+    name(buffer, tenant, &[source.as_bytes(), id.as_bytes()])
+}
+
+/// What names an event of the numbered lane: as with an id, of (tenant, source,
+/// epoch, number); one part more, so it is never the name of an id.
+pub(super) fn name_of_number(
+    buffer: &mut Vec<u8>,
+    tenant: TenantId,
+    source: &str,
+    epoch: i64,
+    number: i64,
+) -> Uuid {
+    name(buffer, tenant, &[source.as_bytes(), &epoch.to_be_bytes(), &number.to_be_bytes()])
+}
+
+fn name(buffer: &mut Vec<u8>, tenant: TenantId, parts: &[&[u8]]) -> Uuid {
+    buffer.clear();
+    put(buffer, tenant.uuid().as_bytes());
+    for part in parts {
+        put(buffer, part);
+    }
+    let digest = Digest::sha256(buffer);
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.as_bytes()[..16]);
+    Uuid::from_bytes(bytes)
+}
+
+fn put(buffer: &mut Vec<u8>, bytes: &[u8]) {
+    buffer.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+    buffer.extend_from_slice(bytes);
+}
+
+/// What an event says.
+struct Payload<'a> {
+    subscription: Uuid,
+    kind: Cow<'a, str>,
+    subject: Option<Cow<'a, str>>,
+    time: Timestamp,
+    data: Option<&'a RawValue>,
+}
+
+impl Payload<'_> {
+    /// First 8 bytes of SHA-256 over it, and over its id where its name is a
+    /// number. Blanks between the tokens of `data` say nothing.
+    fn hash(&self, buffer: &mut Vec<u8>, id: Option<&str>) -> i64 {
+        buffer.clear();
+        put(buffer, self.subscription.as_bytes());
+        put(buffer, self.kind.as_bytes());
+        put(buffer, self.subject.as_deref().unwrap_or_default().as_bytes());
+        buffer.extend_from_slice(&self.time.as_microsecond().to_be_bytes());
+        if let Some(id) = id {
+            put(buffer, id.as_bytes());
         }
-        let digest = Digest::sha256(&self.buffer);
+        if let Some(data) = self.data {
+            compact(data.get(), buffer);
+        }
+        let digest = Digest::sha256(buffer);
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&digest.as_bytes()[..8]);
         i64::from_be_bytes(bytes)
     }
+}
 
-    fn put(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
-        self.buffer.extend_from_slice(bytes);
-    }
+/// Epoch and number of an event whose producer numbers its events.
+fn sequence(event: &CloudEvent<'_>) -> Result<Option<(i64, i64)>, Refusal> {
+    let counts = event.sequencetype.as_ref().is_some_and(|text| text.0 == "Integer");
+    let Some(Digits(number)) = event.sequence.as_ref().filter(|_| counts) else { return Ok(None) };
+    let whole = |text: &str, name: &str, from: i64| {
+        let plain = text.len() <= DIGITS_MAX && text.bytes().all(|byte| byte.is_ascii_digit());
+        let value = text.parse::<i64>().ok().filter(|value| plain && *value >= from);
+        value.ok_or_else(|| {
+            let detail = format!("`{name}` must be a whole number from {from}, as a text.");
+            refuse("bad_sequence", detail)
+        })
+    };
+    let number = whole(number, "sequence", 1)?;
+    let epoch = match &event.epoch {
+        Some(Digits(epoch)) => whole(epoch, "epoch", 0)?,
+        None => 0,
+    };
+    Ok(Some((epoch, number)))
 }
 
 /// Valid JSON without the blanks between its tokens.

@@ -72,6 +72,21 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
+/// A number that was written as a text, as CloudEvents has it, or as a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Digits<'a>(pub(super) Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Digits<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        if raw.starts_with('"') {
+            let text: Text<'_> = serde_json::from_str(raw).map_err(D::Error::custom)?;
+            return Ok(Self(text.0));
+        }
+        Ok(Self(Cow::Borrowed(raw)))
+    }
+}
+
 /// The attributes that Tenure reads; others are extensions and pass by.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct CloudEvent<'a> {
@@ -93,6 +108,15 @@ pub(super) struct CloudEvent<'a> {
     pub(super) data: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) data_base64: Option<&'a RawValue>,
+    /// The extension of numbered events.
+    #[serde(borrow, default)]
+    pub(super) sequence: Option<Digits<'a>>,
+    /// `Integer` says that `sequence` counts by one.
+    #[serde(borrow, default)]
+    pub(super) sequencetype: Option<Text<'a>>,
+    /// Begins the numbers anew.
+    #[serde(borrow, default)]
+    pub(super) epoch: Option<Digits<'a>>,
 }
 
 /// An event, or why this one cannot be read.
@@ -166,6 +190,9 @@ fn from_headers<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Arrived<'a>, 
             subject: attribute("ce-subject")?,
             time: attribute("ce-time")?,
             data,
+            sequence: attribute("ce-sequence")?.map(|text| Digits(text.0)),
+            sequencetype: attribute("ce-sequencetype")?,
+            epoch: attribute("ce-epoch")?.map(|text| Digits(text.0)),
             ..CloudEvent::default()
         })
     };

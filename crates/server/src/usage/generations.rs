@@ -35,7 +35,6 @@ pub(super) async fn enter(
 /// Closes everything recorded so far; later events belong to the next
 /// generation. Tells the closed one. Until the transaction ends, batches of
 /// this subscription wait.
-#[allow(dead_code, reason = "closing a billing period calls it")]
 pub(crate) async fn close(tx: &mut TenantTx, subscription: SubscriptionId) -> Result<i32, Problem> {
     let closed = enter(tx, subscription, With::Nobody).await?;
     let tenant = tx.tenant().uuid();
@@ -52,7 +51,6 @@ pub(crate) async fn close(tx: &mut TenantTx, subscription: SubscriptionId) -> Re
 }
 
 /// The generation that is open.
-#[allow(dead_code, reason = "billing reads it")]
 pub(crate) async fn open(tx: &mut TenantTx, subscription: SubscriptionId) -> Result<i32, Problem> {
     let tenant = tx.tenant().uuid();
     let row = sqlx::query!(

@@ -1,8 +1,9 @@
 //! Usage: events in, totals out.
 //!
 //! The path of a batch: [`api`] reads the body, `event` its CloudEvents,
-//! `check` decides on each, `batch` tells repetitions apart; then one
-//! transaction holds {keys, events, rollups}, or nothing of them.
+//! `check` decides on each, `batch` tells repetitions apart by the rules of
+//! `lanes`, `store` makes chunks and rollups; then one transaction holds {keys
+//! or watermarks, events, rollups}, or nothing of them.
 //!
 //! Owns: what counts once and what does not, rollups in quarter hours, totals
 //! of windows. Refuses: one event at a time, with a reason each: a bad or
@@ -17,21 +18,31 @@
 pub mod api;
 mod batch;
 mod check;
+mod chunk;
 pub(crate) mod db;
 mod event;
 pub(crate) mod generations;
+mod lanes;
 pub(crate) mod raw;
+mod store;
 pub mod summary;
 mod totals;
 pub mod windows;
 
+use std::collections::HashMap;
+
 use serde_json::value::RawValue;
-use tenure_api::usage::{Outcome, Receipt};
-use tenure_core::SubscriptionStatus;
+use tenure_api::usage::{Outcome, Producer, Receipt};
+use tenure_core::{SubscriptionId, SubscriptionStatus, TenantId};
 use tenure_license::Environment;
 use tenure_tenancy::TenantTx;
 
-use self::batch::Batch;
+use self::{
+    batch::{Batch, Lane, Sources},
+    db::Place,
+    lanes::Watermark,
+    store::Writes,
+};
 pub use self::{check::HORIZON_DAYS, summary::summary};
 use crate::{
     App, health,
@@ -131,9 +142,40 @@ async fn write(
 ) -> Result<(), Problem> {
     let subscription = situation.subscription.id;
     let generation = generations::enter(tx, subscription, generations::With::Others).await?;
+    let place = Place { subscription, generation, received_at: now };
+    let before = db::sources(tx, &batch.sources()).await?;
+    batch.keep_lanes(&before);
+    claim_keys(tx, batch, now).await?;
+    let moved = take_numbers(tx, batch, before).await?;
+    let writes = Writes::of(batch)?;
+    if !moved.is_empty() {
+        db::move_watermarks(tx, &moved).await?;
+    }
+    db::insert_chunks(tx, place, &writes.chunks).await?;
+    if !writes.rows.is_empty() {
+        db::insert_rows(tx, place, &writes.rows).await?;
+    }
+    if !writes.members.is_empty() {
+        db::insert_members(tx, place, &writes.members).await?;
+    }
+    if !writes.rollups.is_empty() {
+        db::add_rollups(tx, place, &writes.rollups).await?;
+    }
+    quotas::count(app, tx, situation, Environment::Live, batch.readings(), now).await
+}
+
+/// The key lane: tells repetitions by the keys that were claimed before.
+async fn claim_keys(
+    tx: &mut TenantTx,
+    batch: &mut Batch<'_, '_>,
+    now: jiff::Timestamp,
+) -> Result<(), Problem> {
     let (keys, payloads) = batch.claims();
+    if keys.is_empty() {
+        return Ok(());
+    }
     let mut repeated = Vec::new();
-    if let Some(fresh) = db::claim(tx, &keys, &payloads).await? {
+    if let Some(fresh) = db::claim(tx, &keys, &payloads, now).await? {
         let known: std::collections::HashSet<_> = fresh.into_iter().collect();
         let others: Vec<_> = keys.into_iter().filter(|key| !known.contains(key)).collect();
         repeated = db::claimed(tx, &others).await?;
@@ -142,13 +184,48 @@ async fn write(
             return Err(Problem::unavailable("Send the batch again; nothing was recorded."));
         }
     }
-    batch.resolve(repeated);
-    let rows = batch.rows();
-    if rows.is_empty() {
-        return Ok(());
+    batch.resolve_keys(repeated);
+    Ok(())
+}
+
+/// The numbered lane: tells repetitions by the watermarks, and where those are now.
+async fn take_numbers(
+    tx: &mut TenantTx,
+    batch: &mut Batch<'_, '_>,
+    before: Sources,
+) -> Result<Vec<(String, Watermark)>, Problem> {
+    let settled = batch.settled(&before);
+    let recorded =
+        if settled.is_empty() { HashMap::new() } else { db::numbered(tx, &settled).await? };
+    let mut after = before.clone();
+    batch.resolve_numbers(&mut after, &recorded);
+    let mut moved: Vec<(String, Watermark)> = after
+        .into_iter()
+        .filter(|(source, lane)| before.get(source) != Some(lane))
+        .filter_map(|(source, lane)| match lane {
+            Lane::Numbers(mark) => Some((source, mark)),
+            Lane::Keys => None,
+        })
+        .collect();
+    moved.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    Ok(moved)
+}
+
+/// How far a source has come.
+///
+/// # Errors
+/// 404 when nothing ever came from it.
+async fn producer(app: &App, tenant: TenantId, source: &str) -> Result<Producer, Problem> {
+    let mut tx = app.db().tenant(tenant).await?;
+    let found = db::source(&mut tx, source).await?;
+    tx.commit().await?;
+    let source = source.to_owned();
+    match found.ok_or_else(|| Problem::not_found("source"))? {
+        Lane::Keys => Ok(Producer { source, numbered: false, epoch: 0, last: 0 }),
+        Lane::Numbers(Watermark { epoch, last }) => {
+            Ok(Producer { source, numbered: true, epoch, last })
+        }
     }
-    db::insert(tx, subscription, generation, &rows, now).await?;
-    quotas::count(app, tx, situation, Environment::Live, batch.readings(), now).await
 }
 
 fn count(app: &App, receipt: &Receipt<'_>) {

@@ -1,23 +1,31 @@
-//! Single events of a meter, as they were recorded: what explains a total, is
-//! exported as evidence, and lets rollups be made again.
+//! Single events, as they were recorded: what explains a total, is exported as
+//! evidence, and lets rollups be made again.
 //!
-//! Owns: the one reader of raw events. Whatever needs a single event reads it
-//! here, so that nobody else knows how they are kept.
+//! Owns: the one reader of raw events, over rows and chunks, without those that
+//! were taken back. Whatever needs single events reads them here, so that
+//! nobody else knows how they are kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
 use rust_decimal::Decimal;
-use tenure_api::evidence::Counted;
-use tenure_core::{Period, SubscriptionId};
+use tenure_core::{Period, SubscriptionId, TenantId};
 use tenure_tenancy::TenantTx;
+use uuid::Uuid;
 
-use super::{batch::Rollup, totals::Stretches};
+use super::{
+    check::{name_of_id, name_of_number},
+    chunk::{Record, Unpacked},
+    store::{Rollup, hash},
+    totals::Stretches,
+};
 use crate::http::Problem;
 
 /// Events of one page at most.
 pub(crate) const PAGE_MAX: usize = 10_000;
+/// Chunks in memory at once.
+const CHUNKS_AT_ONCE: usize = 32;
 
 /// One event as one meter counts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +46,9 @@ pub(crate) struct RawEvent {
     pub(crate) received_at: Timestamp,
     /// In which generation.
     pub(crate) generation: i32,
-    /// Epoch and number of a producer that numbers its events.
+    /// Epoch and number, when its producer numbers its events.
     pub(crate) sequence: Option<(i64, i64)>,
-    /// See [`Counted::hash`].
+    /// See [`tenure_api::evidence::Counted::hash`].
     pub(crate) hash: [u8; 16],
 }
 
@@ -53,13 +61,39 @@ pub(crate) struct Cursor {
 
 impl RawEvent {
     /// Its place in the order of pages.
+    #[allow(dead_code, reason = "whoever reads the next page needs it")]
     pub(crate) const fn cursor(&self) -> Cursor {
         Cursor { time: self.time, hash: self.hash }
     }
+
+    fn of(found: &Found<'_>, hash: [u8; 16]) -> Self {
+        let record = found.record;
+        Self {
+            source: record.source.to_owned(),
+            id: record.id.to_owned(),
+            time: record.time,
+            quantity: record.quantity.normalize(),
+            member: record.member.map(str::to_owned),
+            dimensions: serde_json::from_str(record.dimension).unwrap_or_default(),
+            received_at: found.received_at,
+            generation: found.generation,
+            sequence: record.sequence,
+            hash,
+        }
+    }
+}
+
+/// A record, and how it came here.
+pub(super) struct Found<'r> {
+    pub(super) slot: i32,
+    pub(super) record: &'r Record<'r>,
+    pub(super) received_at: Timestamp,
+    pub(super) generation: i32,
 }
 
 /// Events of a meter within `period`, recorded up to the generation `cutoff`
-/// (`None`: all), by (time, hash): the first `limit` after the cursor.
+/// (`None`: all) and not taken back by then, by (time, hash): the first `limit`
+/// after the cursor.
 #[allow(dead_code, reason = "explaining and exporting invoices read it")]
 pub(crate) async fn read(
     tx: &mut TenantTx,
@@ -70,106 +104,277 @@ pub(crate) async fn read(
     after: Option<Cursor>,
     limit: usize,
 ) -> Result<Vec<RawEvent>, Problem> {
-    let tenant = tx.tenant().uuid();
     let limit = limit.min(PAGE_MAX);
     let from = after.map_or(period.start, |after| after.time.max(period.start));
-    // Those at the cursor's moment come again: with ties, `limit` more are enough.
-    let rows = sqlx::query!(
-        r#"SELECT m.slug, e.source, e.event_id, e.occurred_at, e.quantity, e.member, e.received_at,
-               e.generation
-           FROM usage_events e JOIN meters m ON m.id = e.meter_id
-           WHERE e.tenant_id = $1 AND e.subscription_id = $2 AND e.meter_id = $3
-               AND e.occurred_at >= $4 AND e.occurred_at < $5 AND e.generation <= $6
-               AND e.occurred_at <= coalesce((
-                   SELECT t.occurred_at FROM usage_events t
-                   WHERE t.tenant_id = $1 AND t.subscription_id = $2 AND t.meter_id = $3
-                       AND t.occurred_at > $4 AND t.occurred_at < $5 AND t.generation <= $6
-                   ORDER BY t.occurred_at OFFSET $7 LIMIT 1), $5)"#,
-        tenant,
-        subscription.uuid(),
-        meter,
-        from.to_sqlx() as jiff_sqlx::Timestamp,
-        period.end.to_sqlx() as jiff_sqlx::Timestamp,
-        cutoff.unwrap_or(i32::MAX),
-        i64::try_from(limit).unwrap_or(i64::MAX),
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    let mut found: Vec<RawEvent> = rows
-        .into_iter()
-        .map(|row| {
-            let time = row.occurred_at.to_jiff();
-            let hash = Counted {
-                source: &row.source,
-                id: &row.event_id,
-                meter: &row.slug,
-                time,
-                quantity: row.quantity,
-                member: row.member.as_deref(),
+    // The cursor's own moment is looked at as a whole: any number of events may share it.
+    let next = from.checked_add(SignedDuration::from_micros(1)).unwrap_or(from).min(period.end);
+    let mut asked = Stretches::default();
+    asked.push(0, meter, from, next);
+    asked.push(1, meter, next, period.end);
+    let mut page: BTreeMap<Cursor, RawEvent> = BTreeMap::new();
+    let mut buffer = Vec::new();
+    let take = |found: &Found<'_>| {
+        let time = found.record.time;
+        let full = page.len() >= limit;
+        if full && page.last_key_value().is_some_and(|(last, _)| time > last.time) {
+            return;
+        }
+        let hash = hash(found.record, &mut buffer).to_be_bytes();
+        let cursor = Cursor { time, hash };
+        if after.is_none_or(|after| cursor > after) {
+            page.insert(cursor, RawEvent::of(found, hash));
+            if page.len() > limit {
+                page.pop_last();
             }
-            .hash();
-            RawEvent {
-                source: row.source,
-                id: row.event_id,
-                time,
-                quantity: row.quantity.normalize(),
-                member: row.member,
-                dimensions: BTreeMap::new(),
-                received_at: row.received_at.to_jiff(),
-                generation: row.generation,
-                sequence: None,
-                hash,
-            }
-        })
-        .filter(|event| after.is_none_or(|after| event.cursor() > after))
-        .collect();
-    found.sort_unstable_by_key(RawEvent::cursor);
-    found.truncate(limit);
-    Ok(found)
+        }
+    };
+    let scan = Scan::new(tx, subscription, cutoff.unwrap_or(i32::MAX), &asked).await?;
+    scan.run(tx, &asked, Some(limit), take).await?;
+    Ok(page.into_values().collect())
+}
+
+/// What single events of stretches come to.
+#[derive(Default)]
+pub(super) struct Edges {
+    pub(super) rollups: BTreeMap<i32, Rollup>,
+    /// Slot and member, of `unique` meters.
+    pub(super) members: BTreeSet<(i32, String)>,
 }
 
 /// Totals of single events up to a generation, for the parts of windows that
-/// are no whole bucket; by slot, a slot more than once.
-pub(super) async fn totals(
+/// are no whole bucket.
+pub(super) async fn edges(
     tx: &mut TenantTx,
     subscription: SubscriptionId,
-    stretches: &Stretches,
+    asked: &Stretches,
     cutoff: i32,
-) -> Result<Vec<(i32, Rollup)>, Problem> {
+) -> Result<Edges, Problem> {
+    let mut edges = Edges::default();
+    let mut buffer = Vec::new();
+    let take = |found: &Found<'_>| {
+        let record = found.record;
+        let one = Rollup::of(record.quantity, record.time, hash(record, &mut buffer));
+        edges.rollups.entry(found.slot).and_modify(|all| all.join(&one)).or_insert(one);
+        if let Some(member) = record.member {
+            edges.members.insert((found.slot, member.to_owned()));
+        }
+    };
+    let scan = Scan::new(tx, subscription, cutoff, asked).await?;
+    scan.run(tx, asked, None, take).await?;
+    Ok(edges)
+}
+
+/// Goes once through all events of some stretches, in no order.
+pub(super) struct Scan {
+    tenant: TenantId,
+    subscription: Uuid,
+    cutoff: i32,
+    /// Names of events that were taken back.
+    voids: HashSet<Uuid>,
+    buffer: Vec<u8>,
+}
+
+/// A chunk that may hold events of a stretch.
+struct Candidate {
+    slot: i32,
+    slug: String,
+    lower: Timestamp,
+    upper: Timestamp,
+    id: Uuid,
+    received_at: Timestamp,
+    generation: i32,
+}
+
+impl Scan {
+    pub(super) async fn new(
+        tx: &mut TenantTx,
+        subscription: SubscriptionId,
+        cutoff: i32,
+        asked: &Stretches,
+    ) -> Result<Self, Problem> {
+        let tenant = tx.tenant();
+        let rows = sqlx::query!(
+            "SELECT v.key FROM usage_voids v
+             WHERE v.tenant_id = $1 AND v.subscription_id = $2 AND v.generation <= $3
+                 AND v.occurred_at >= (SELECT min(l) FROM unnest($4::timestamptz[]) l)
+                 AND v.occurred_at < (SELECT max(u) FROM unnest($5::timestamptz[]) u)",
+            tenant.uuid(),
+            subscription.uuid(),
+            cutoff,
+            &asked.lower as &[jiff_sqlx::Timestamp],
+            &asked.upper as &[jiff_sqlx::Timestamp],
+        )
+        .fetch_all(&mut **tx)
+        .await?;
+        Ok(Self {
+            tenant,
+            subscription: subscription.uuid(),
+            cutoff,
+            voids: rows.into_iter().map(|row| row.key).collect(),
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Calls `each` with every event that counts. With `first`, it is enough
+    /// that the first so many of each stretch are among them.
+    pub(super) async fn run(
+        mut self,
+        tx: &mut TenantTx,
+        asked: &Stretches,
+        first: Option<usize>,
+        mut each: impl FnMut(&Found<'_>),
+    ) -> Result<(), Problem> {
+        self.rows(tx, asked, first, &mut each).await?;
+        let candidates = self.candidates(tx, asked).await?;
+        for some in candidates.chunks(CHUNKS_AT_ONCE) {
+            let bodies = bodies(tx, some).await?;
+            for candidate in some {
+                let Some(body) = bodies.get(&candidate.id) else { continue };
+                self.unpack(candidate, body, &mut each)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn rows(
+        &mut self,
+        tx: &mut TenantTx,
+        asked: &Stretches,
+        first: Option<usize>,
+        each: &mut impl FnMut(&Found<'_>),
+    ) -> Result<(), Problem> {
+        let limit = first.and_then(|limit| i64::try_from(limit).ok());
+        let rows = sqlx::query!(
+            r#"SELECT w.slot AS "slot!", m.slug, e.source, e.event_id, e.occurred_at, e.quantity,
+                   e.member, e.dimension, e.received_at, e.generation, e.epoch, e.number
+               FROM unnest($3::integer[], $4::integer[], $5::timestamptz[], $6::timestamptz[])
+                   AS w (slot, meter_id, lower, upper)
+               JOIN meters m ON m.id = w.meter_id
+               CROSS JOIN LATERAL (
+                   SELECT * FROM usage_events e
+                   WHERE e.tenant_id = $1 AND e.subscription_id = $2 AND e.meter_id = w.meter_id
+                       AND e.occurred_at >= w.lower AND e.occurred_at < w.upper
+                       AND e.generation <= $7
+                       AND NOT EXISTS (SELECT FROM usage_voids v WHERE v.tenant_id = $1
+                           AND v.key = e.key AND v.generation <= $7)
+                   ORDER BY e.occurred_at
+                   FETCH FIRST $8 ROWS WITH TIES) e"#,
+            self.tenant.uuid(),
+            self.subscription,
+            &asked.slots,
+            &asked.meters,
+            &asked.lower as &[jiff_sqlx::Timestamp],
+            &asked.upper as &[jiff_sqlx::Timestamp],
+            self.cutoff,
+            limit.unwrap_or(i64::MAX),
+        )
+        .fetch_all(&mut **tx)
+        .await?;
+        for row in rows {
+            let record = Record {
+                meter: &row.slug,
+                time: row.occurred_at.to_jiff(),
+                quantity: row.quantity,
+                member: row.member.as_deref(),
+                dimension: &row.dimension,
+                source: &row.source,
+                id: &row.event_id,
+                sequence: row.epoch.zip(row.number),
+                payload: 0,
+            };
+            let received_at = row.received_at.to_jiff();
+            let generation = row.generation;
+            each(&Found { slot: row.slot, record: &record, received_at, generation });
+        }
+        Ok(())
+    }
+
+    async fn candidates(
+        &self,
+        tx: &mut TenantTx,
+        asked: &Stretches,
+    ) -> Result<Vec<Candidate>, Problem> {
+        let rows = sqlx::query!(
+            r#"SELECT w.slot AS "slot!", m.slug, w.lower AS "lower!", w.upper AS "upper!", c.id,
+                   c.received_at, c.generation
+               FROM unnest($3::integer[], $4::integer[], $5::timestamptz[], $6::timestamptz[])
+                   AS w (slot, meter_id, lower, upper)
+               JOIN meters m ON m.id = w.meter_id
+               JOIN usage_chunks c ON c.tenant_id = $1 AND c.subscription_id = $2
+                   AND c.last_at >= w.lower AND c.first_at < w.upper AND m.slug = ANY (c.meters)
+               WHERE c.generation <= $7"#,
+            self.tenant.uuid(),
+            self.subscription,
+            &asked.slots,
+            &asked.meters,
+            &asked.lower as &[jiff_sqlx::Timestamp],
+            &asked.upper as &[jiff_sqlx::Timestamp],
+            self.cutoff,
+        )
+        .fetch_all(&mut **tx)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| Candidate {
+                slot: row.slot,
+                slug: row.slug,
+                lower: row.lower.to_jiff(),
+                upper: row.upper.to_jiff(),
+                id: row.id,
+                received_at: row.received_at.to_jiff(),
+                generation: row.generation,
+            })
+            .collect())
+    }
+
+    fn unpack(
+        &mut self,
+        candidate: &Candidate,
+        body: &[u8],
+        each: &mut impl FnMut(&Found<'_>),
+    ) -> Result<(), Problem> {
+        let unpacked = Unpacked::new(body).map_err(Problem::internal)?;
+        let read = unpacked.records(|record| {
+            let inside = record.time >= candidate.lower && record.time < candidate.upper;
+            if record.meter != candidate.slug || !inside || self.is_void(record) {
+                return;
+            }
+            let Candidate { slot, received_at, generation, .. } = *candidate;
+            each(&Found { slot, record, received_at, generation });
+        });
+        read.map_err(Problem::internal)
+    }
+
+    fn is_void(&mut self, record: &Record<'_>) -> bool {
+        // Names are only worth their hash when something was taken back at all.
+        !self.voids.is_empty() && self.voids.contains(&name(&mut self.buffer, self.tenant, record))
+    }
+}
+
+/// What names an event.
+pub(super) fn name(buffer: &mut Vec<u8>, tenant: TenantId, record: &Record<'_>) -> Uuid {
+    match record.sequence {
+        Some((epoch, number)) => name_of_number(buffer, tenant, record.source, epoch, number),
+        None => name_of_id(buffer, tenant, record.source, record.id),
+    }
+}
+
+async fn bodies(
+    tx: &mut TenantTx,
+    candidates: &[Candidate],
+) -> Result<BTreeMap<Uuid, Vec<u8>>, Problem> {
     let tenant = tx.tenant().uuid();
+    let ids: Vec<Uuid> = candidates.iter().map(|one| one.id).collect();
+    let arrived: Vec<jiff_sqlx::Timestamp> =
+        candidates.iter().map(|one| one.received_at.to_sqlx()).collect();
     let rows = sqlx::query!(
-        r#"SELECT w.slot AS "slot!", m.slug, e.source, e.event_id, e.occurred_at, e.quantity, e.member
-           FROM unnest($3::integer[], $4::integer[], $5::timestamptz[], $6::timestamptz[])
-               AS w (slot, meter_id, lower, upper)
-           JOIN meters m ON m.id = w.meter_id
-           JOIN usage_events e ON e.tenant_id = $1 AND e.subscription_id = $2
-               AND e.meter_id = w.meter_id AND e.occurred_at >= w.lower AND e.occurred_at < w.upper
-           WHERE e.generation <= $7"#,
+        "SELECT c.id, c.body FROM unnest($2::timestamptz[], $3::uuid[]) AS w (received_at, id)
+         JOIN usage_chunks c ON c.tenant_id = $1 AND c.received_at = w.received_at AND c.id = w.id",
         tenant,
-        subscription.uuid(),
-        &stretches.slots,
-        &stretches.meters,
-        &stretches.lower as &[jiff_sqlx::Timestamp],
-        &stretches.upper as &[jiff_sqlx::Timestamp],
-        cutoff,
+        &arrived as &[jiff_sqlx::Timestamp],
+        &ids
     )
     .fetch_all(&mut **tx)
     .await?;
-    let mut totals: BTreeMap<i32, Rollup> = BTreeMap::new();
-    let mut buffer = Vec::new();
-    for row in rows {
-        let time = row.occurred_at.to_jiff();
-        let counted = Counted {
-            source: &row.source,
-            id: &row.event_id,
-            meter: &row.slug,
-            time,
-            quantity: row.quantity,
-            member: row.member.as_deref(),
-        };
-        let hash = u128::from_be_bytes(counted.hash_with(&mut buffer));
-        let one = Rollup::of(row.quantity, time, hash);
-        totals.entry(row.slot).and_modify(|all| all.join(&one)).or_insert(one);
-    }
-    Ok(totals.into_iter().collect())
+    Ok(rows.into_iter().map(|row| (row.id, row.body)).collect())
 }

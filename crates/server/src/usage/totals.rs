@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use tenure_core::SubscriptionId;
 use tenure_tenancy::TenantTx;
 
-use super::{batch::Rollup, db::whole};
+use super::{db::whole, raw::Edges, store::Rollup};
 use crate::http::Problem;
 
 /// Stretches of time of meters, as columns: each belongs to a slot.
@@ -86,31 +86,39 @@ pub(super) async fn of_rollups(
         .collect())
 }
 
-/// How many different members each slot has.
+/// How many different members each slot has: those of whole buckets, and those
+/// of single events.
 pub(super) async fn unique(
     tx: &mut TenantTx,
     subscription: SubscriptionId,
-    stretches: &Stretches,
+    buckets: &Stretches,
+    edges: &Edges,
     cutoff: i32,
 ) -> Result<BTreeMap<i32, i64>, Problem> {
     let tenant = tx.tenant().uuid();
+    let slots: Vec<i32> = edges.members.iter().map(|(slot, _)| *slot).collect();
+    let members: Vec<&str> = edges.members.iter().map(|(_, member)| &**member).collect();
     let rows = sqlx::query!(
-        r#"SELECT w.slot AS "slot!", t.members AS "members!"
-           FROM unnest($3::integer[], $4::integer[], $5::timestamptz[], $6::timestamptz[])
-               AS w (slot, meter_id, lower, upper)
-           CROSS JOIN LATERAL (
-               SELECT count(DISTINCT e.member) AS members
-               FROM usage_events e
-               WHERE e.tenant_id = $1 AND e.subscription_id = $2 AND e.meter_id = w.meter_id
-                   AND e.occurred_at >= w.lower AND e.occurred_at < w.upper
-                   AND e.generation <= $7) t"#,
+        r#"SELECT slot AS "slot!", count(DISTINCT member) AS "members!"
+           FROM (
+               SELECT w.slot, m.member
+               FROM unnest($3::integer[], $4::integer[], $5::timestamptz[], $6::timestamptz[])
+                   AS w (slot, meter_id, lower, upper)
+               JOIN usage_members m ON m.tenant_id = $1 AND m.subscription_id = $2
+                   AND m.meter_id = w.meter_id AND m.bucket >= w.lower AND m.bucket < w.upper
+               WHERE m.generation <= $7 AND (m.replaced_in IS NULL OR m.replaced_in > $7)
+               UNION ALL
+               SELECT * FROM unnest($8::integer[], $9::text[])) AS counted (slot, member)
+           GROUP BY slot"#,
         tenant,
         subscription.uuid(),
-        &stretches.slots,
-        &stretches.meters,
-        &stretches.lower as &[jiff_sqlx::Timestamp],
-        &stretches.upper as &[jiff_sqlx::Timestamp],
+        &buckets.slots,
+        &buckets.meters,
+        &buckets.lower as &[jiff_sqlx::Timestamp],
+        &buckets.upper as &[jiff_sqlx::Timestamp],
         cutoff,
+        &slots,
+        &members as &[&str],
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -143,13 +151,17 @@ pub(super) async fn averages(
                         WHERE e.tenant_id = $1 AND e.subscription_id = $2
                             AND e.meter_id = w.meter_id AND e.occurred_at < w.lower
                             AND e.generation <= $8
+                            AND NOT EXISTS (SELECT FROM usage_voids v WHERE v.tenant_id = $1
+                                AND v.key = e.key AND v.generation <= $8)
                         ORDER BY e.occurred_at DESC, e.quantity DESC LIMIT 1)
                        UNION ALL
                        SELECT e.occurred_at, e.quantity, false
                        FROM usage_events e
                        WHERE e.tenant_id = $1 AND e.subscription_id = $2 AND e.meter_id = w.meter_id
                            AND e.occurred_at >= w.lower AND e.occurred_at < w.upper
-                           AND e.generation <= $8) v) p) t
+                           AND e.generation <= $8
+                            AND NOT EXISTS (SELECT FROM usage_voids v WHERE v.tenant_id = $1
+                                AND v.key = e.key AND v.generation <= $8)) v) p) t
            WHERE t.stood IS NOT NULL"#,
         tenant,
         subscription.uuid(),

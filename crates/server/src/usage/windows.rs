@@ -13,8 +13,8 @@ use tenure_core::{Period, SubscriptionId};
 use tenure_tenancy::TenantTx;
 
 use super::{
-    batch::{BUCKET_SECONDS, Rollup, bucket},
-    raw,
+    raw::{self, Edges},
+    store::{BUCKET_SECONDS, Rollup, bucket},
     totals::{self, Stretches},
 };
 use crate::{http::Problem, subscriptions::entitlements::Situation};
@@ -70,6 +70,7 @@ struct Plan<'a> {
     meters: Vec<&'a Meter>,
     buckets: Stretches,
     edges: Stretches,
+    /// Those of the buckets where members are counted.
     unique: Stretches,
     weighted: Stretches,
     divisors: Vec<Decimal>,
@@ -84,18 +85,12 @@ impl<'a> Plan<'a> {
                 let slot = plan.meters.len();
                 plan.meters.push(one.meter);
                 plan.add(slot, id, *window);
-                match one.meter.aggregation {
-                    Aggregation::Unique { .. } => {
-                        plan.unique.push(slot, id, window.start, window.end);
+                if matches!(one.meter.aggregation, Aggregation::TimeWeighted { .. }) {
+                    let upper = window.end.min(now);
+                    if window.start < upper {
+                        plan.weighted.push(slot, id, window.start, upper);
+                        plan.divisors.push(one.meter.divide_by);
                     }
-                    Aggregation::TimeWeighted { .. } => {
-                        let upper = window.end.min(now);
-                        if window.start < upper {
-                            plan.weighted.push(slot, id, window.start, upper);
-                            plan.divisors.push(one.meter.divide_by);
-                        }
-                    }
-                    _ => {}
                 }
             }
         }
@@ -111,6 +106,9 @@ impl<'a> Plan<'a> {
         }
         self.edges.push(slot, meter, window.start, first);
         self.buckets.push(slot, meter, first, last);
+        if matches!(self.meters[slot].aggregation, Aggregation::Unique { .. }) {
+            self.unique.push(slot, meter, first, last);
+        }
         self.edges.push(slot, meter, last, window.end);
     }
 
@@ -125,8 +123,10 @@ impl<'a> Plan<'a> {
         if !self.buckets.is_empty() {
             parts.extend(totals::of_rollups(tx, subscription, &self.buckets, cutoff).await?);
         }
+        let mut edges = Edges::default();
         if !self.edges.is_empty() {
-            parts.extend(raw::totals(tx, subscription, &self.edges, cutoff).await?);
+            edges = raw::edges(tx, subscription, &self.edges, cutoff).await?;
+            parts.extend(edges.rollups.iter().map(|(slot, rollup)| (*slot, *rollup)));
         }
         for (slot, part) in parts {
             if let Some(into) = usize::try_from(slot).ok().and_then(|slot| sums.get_mut(slot)) {
@@ -142,8 +142,8 @@ impl<'a> Plan<'a> {
             .zip(&sums)
             .map(|(meter, sums)| total(meter, sums.as_ref()))
             .collect();
-        if !self.unique.is_empty() {
-            let found = totals::unique(tx, subscription, &self.unique, cutoff).await?;
+        if !self.unique.is_empty() || !edges.members.is_empty() {
+            let found = totals::unique(tx, subscription, &self.unique, &edges, cutoff).await?;
             for (slot, members) in found {
                 set(&mut totals, slot, in_units(self.meters[slot as usize], members.into()));
             }

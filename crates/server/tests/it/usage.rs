@@ -6,13 +6,13 @@ use sqlx::Row;
 
 use crate::harness::{ADMIN, Answer, EPOCH, TestServer};
 
-const USAGE: &str = "/api/v1/usage";
+pub const USAGE: &str = "/api/v1/usage";
 
 fn event(id: &str, time: &str) -> Value {
     typed(id, "event.ingested", time, json!({}))
 }
 
-fn typed(id: &str, kind: &str, time: &str, data: Value) -> Value {
+pub fn typed(id: &str, kind: &str, time: &str, data: Value) -> Value {
     json!({ "specversion": "1.0", "id": id, "source": "/test", "type": kind, "time": time, "data": data })
 }
 
@@ -20,12 +20,12 @@ fn events(prefix: &str, count: usize, time: &str) -> Vec<Value> {
     (0..count).map(|n| event(&format!("{prefix}-{n}"), time)).collect()
 }
 
-fn outcomes(receipt: &Value) -> Vec<&str> {
+pub fn outcomes(receipt: &Value) -> Vec<&str> {
     let results = receipt["results"].as_array().unwrap();
     results.iter().map(|result| result["outcome"].as_str().unwrap()).collect()
 }
 
-fn reasons(receipt: &Value) -> Vec<&str> {
+pub fn reasons(receipt: &Value) -> Vec<&str> {
     let results = receipt["results"].as_array().unwrap();
     results.iter().map(|result| result["reason"].as_str().unwrap_or("")).collect()
 }
@@ -41,15 +41,16 @@ async fn send_as(
 }
 
 /// The summary of one meter.
-async fn meter(test: &TestServer, key: &str, id: &str) -> Value {
+pub async fn meter(test: &TestServer, key: &str, id: &str) -> Value {
     let summary = test.get(key, "/api/v1/usage/summary?days=4").await.expect(200);
     let found = summary["meters"].as_array().unwrap().iter().find(|meter| meter["meter"] == id);
     found.unwrap_or_else(|| panic!("{summary}")).clone()
 }
 
-/// Rows of (keys, events, rollups), seen from outside.
+/// (Keys, events alone or in chunks, rollups), seen from outside.
 async fn rows(test: &TestServer) -> (i64, i64, i64) {
-    let sql = "SELECT (SELECT count(*) FROM usage_keys), (SELECT count(*) FROM usage_events),
+    let sql = "SELECT (SELECT count(*) FROM usage_keys), (SELECT count(*) FROM usage_events)
+                       + (SELECT coalesce(sum(events), 0) FROM usage_chunks)::bigint,
                    (SELECT count(*) FROM usage_rollups)";
     let row = behind(test, sql).await.remove(0);
     (row.get(0), row.get(1), row.get(2))
@@ -57,9 +58,9 @@ async fn rows(test: &TestServer) -> (i64, i64, i64) {
 
 /// Looks or changes behind the server's back.
 #[allow(clippy::disallowed_methods, reason = "a test looks from outside")]
-async fn behind(test: &TestServer, sql: &'static str) -> Vec<sqlx::postgres::PgRow> {
+pub async fn behind(test: &TestServer, sql: &str) -> Vec<sqlx::postgres::PgRow> {
     let mut admin = test.database.admin().await;
-    sqlx::raw_sql(sql).fetch_all(&mut admin).await.expect("SQL of a test")
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_all(&mut admin).await.expect("SQL of a test")
 }
 
 #[tokio::test]

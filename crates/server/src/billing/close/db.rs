@@ -1,6 +1,5 @@
 //! SQL of what was billed before.
 
-use jiff_sqlx::ToSqlx as _;
 use tenure_catalog::{
     invoicing::{BilledLine, Committed},
     plan::Part,

@@ -12,7 +12,7 @@ use tenure_core::{SubscriptionId, TenantId};
 use tenure_tenancy::TenantTx;
 use uuid::Uuid;
 
-pub(crate) use rate::{Rated, own_period, rate};
+pub(crate) use rate::{Rated, rate};
 
 use super::{invoices, periods};
 use crate::{

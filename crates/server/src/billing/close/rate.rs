@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use tenure_catalog::invoicing::{
-    Asked, Buyer, Committed, Correction, InvoiceDraft, InvoiceInputs, MeterTotals, Of, PeriodInputs,
-    Segment, TaxTable, Total, asked, draft, segments,
+    Asked, Buyer, Committed, Correction, InvoiceDraft, InvoiceInputs, MeterTotals, Of,
+    PeriodInputs, Segment, TaxTable, Total, asked, draft, segments,
 };
 use tenure_core::{InvoiceId, Period};
 use tenure_license::Digest;
@@ -13,7 +13,13 @@ use tenure_tenancy::TenantTx;
 
 use super::db;
 use crate::{
-    billing::{periods::{Account, db::{self as periods, Row}}, tax},
+    billing::{
+        periods::{
+            Account,
+            db::{self as periods, Row},
+        },
+        tax,
+    },
     http::Problem,
     subscriptions::entitlements::Situation,
     usage::windows::{self, windows},
@@ -80,22 +86,6 @@ fn cannot_invoice(error: tenure_catalog::invoicing::Error) -> Problem {
     Problem::conflict("cannot-rate", format!("The period cannot be billed: {error}."))
 }
 
-/// The inputs of the present period, as far as it is.
-pub(crate) async fn own_period(
-    tx: &mut TenantTx,
-    account: &Account,
-    row: &Row,
-    generation: i32,
-    now: Timestamp,
-) -> Result<(PeriodInputs, Vec<Committed>), Problem> {
-    let horizon = row.period.start - SignedDuration::from_hours(24 * HORIZON_DAYS);
-    let earlier = periods::closed_before(tx, account.subscription.id, row.n, horizon).await?;
-    let before = earlier.last().map(|row| row.period);
-    let place = (row.n, before, row.period);
-    let (own, _) = period_inputs(tx, account, place, generation, now).await?;
-    Ok((own, committed(tx, account, row.n, None).await?))
-}
-
 /// Which of `earlier` have to be rated again: their usage changed in generations
 /// since the last close, or their terms are others than those they were rated with.
 async fn to_correct(
@@ -150,8 +140,8 @@ async fn period_inputs(
     generation: i32,
     now: Timestamp,
 ) -> Result<(PeriodInputs, Vec<u8>), Problem> {
-    let mut all = segments(&account.timeline, &account.versions(), before, period)
-        .map_err(cannot_invoice)?;
+    let mut all =
+        segments(&account.timeline, &account.versions(), before, period).map_err(cannot_invoice)?;
     let terms_digest = digest_of(&all)?;
     for segment in &mut all {
         total(tx, account, segment, period, generation, now).await?;

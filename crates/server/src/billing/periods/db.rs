@@ -247,3 +247,24 @@ pub(crate) async fn earliest_late(
     .await?;
     Ok(bucket.map(|bucket| bucket.to_jiff()))
 }
+
+/// The cut-off of a closed period, locked: nobody closes the one behind it until the
+/// unit of work ends.
+pub(crate) async fn lock_closed(
+    tx: &mut TenantTx,
+    subscription: SubscriptionId,
+    n: i32,
+) -> Result<Option<i32>, Problem> {
+    let tenant = tx.tenant().uuid();
+    let rows = sqlx::query!(
+        "SELECT n, generation FROM billing_periods
+         WHERE tenant_id = $1 AND subscription_id = $2 AND (n = $3 OR status = 'open')
+         ORDER BY n DESC FOR UPDATE",
+        tenant,
+        subscription.uuid(),
+        n
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows.into_iter().find(|row| row.n == n).and_then(|row| row.generation))
+}

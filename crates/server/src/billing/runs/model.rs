@@ -11,6 +11,7 @@ use crate::jobs::db::Failure;
 /// Nothing has to be said to start a run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({}))]
 pub struct StartRun {}
 
 /// One day's closing of periods and issuing of invoices.
