@@ -71,6 +71,7 @@ struct Inner {
     catalogs: quick_cache::sync::Cache<CatalogVersionId, Arc<Catalog>>,
     metrics: crate::health::Metrics,
     archives: tokio::sync::Semaphore,
+    intake: crate::usage::intake::Intake,
 }
 
 /// Entitlements and the moment until which no date in them changes anything.
@@ -110,6 +111,7 @@ impl App {
             catalogs: quick_cache::sync::Cache::new(CATALOGS_MAX),
             metrics: crate::health::Metrics::default(),
             archives: tokio::sync::Semaphore::new(crate::offboarding::UNDER_WAY_MAX),
+            intake: crate::usage::intake::Intake::default(),
             clock_offset_ms: AtomicI64::new(0),
             started: Instant::now(),
             config,
@@ -144,6 +146,11 @@ impl App {
     /// Counters for Prometheus.
     pub fn metrics(&self) -> &crate::health::Metrics {
         &self.0.metrics
+    }
+
+    /// Admits bodies with usage.
+    pub(crate) fn intake(&self) -> &crate::usage::intake::Intake {
+        &self.0.intake
     }
 
     /// Admits exports and imports.
