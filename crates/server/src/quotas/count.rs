@@ -73,6 +73,37 @@ pub(crate) async fn count(
     Ok(())
 }
 
+/// Reads counters anew from what is recorded, where events were taken back.
+pub(crate) async fn recount(
+    tx: &mut TenantTx,
+    situation: &Situation,
+    changed: &[(i32, Timestamp)],
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let entitlements =
+        resolve(&situation.catalog.product, &situation.terms, now).map_err(not_resolved)?;
+    let all = Limited::all(situation, &entitlements)?;
+    let nothing = |(meter_id, at): &(i32, Timestamp)| Reading {
+        meter_id: *meter_id,
+        at: *at,
+        quantity: Decimal::ZERO,
+    };
+    let rows: Vec<Added> =
+        by_window(situation, &all, changed.iter().map(nothing))?.into_values().collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let (subscription, live) = (situation.subscription.id, Environment::Live);
+    let terms_at = situation.subscription.updated_at;
+    for counter in db::add(tx, subscription, live, terms_at, &rows).await? {
+        let limited = all.iter().find(|one| one.meter_id == counter.meter_id);
+        let Some(limited) = limited else { continue };
+        let used = recorded(tx, situation, limited, counter.window, now).await?;
+        db::seed(tx, subscription, live, &counter, used, terms_at).await?;
+    }
+    Ok(())
+}
+
 type Key = (i32, Timestamp);
 
 /// What each window gains, by meter and start: the order in which rows are locked.

@@ -27,7 +27,7 @@ use tenure_catalog::{Over, resolve};
 use tenure_core::{SubscriptionId, TenantId};
 use tenure_license::Environment;
 
-pub(crate) use self::count::{Reading, count};
+pub(crate) use self::count::{Reading, count, recount};
 use self::limited::Limited;
 pub use self::{
     commit::{commit, release},

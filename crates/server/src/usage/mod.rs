@@ -17,29 +17,35 @@
 
 pub mod api;
 mod batch;
+mod body;
 mod check;
 mod chunk;
 pub(crate) mod db;
 mod event;
 pub(crate) mod generations;
+pub(crate) mod intake;
 mod lanes;
 pub(crate) mod raw;
+mod rebuild;
+pub mod refused;
 mod store;
 pub mod summary;
 mod totals;
+mod voids;
 pub mod windows;
 
 use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 use tenure_api::usage::{Outcome, Producer, Receipt};
-use tenure_core::{SubscriptionId, SubscriptionStatus, TenantId};
+use tenure_core::{SubscriptionStatus, TenantId};
 use tenure_license::Environment;
 use tenure_tenancy::TenantTx;
 
 use self::{
     batch::{Batch, Lane, Sources},
     db::Place,
+    generations::With,
     lanes::Watermark,
     store::Writes,
 };
@@ -56,6 +62,8 @@ use crate::{
 pub const EVENTS_MAX: usize = 10_000;
 /// Largest body, in bytes.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Largest body once it is unpacked, in bytes.
+pub const UNPACKED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Records a batch in one transaction.
 ///
@@ -66,17 +74,18 @@ async fn record<'a>(
     app: &App,
     principal: &Principal,
     events: Vec<event::Arrived<'a>>,
+    minimal: bool,
 ) -> Result<Receipt<'a>, Problem> {
     let situation = known_situation(app, principal.tenant, principal.subscription).await?;
     refuse_ended(&situation)?;
     let now = app.now();
     let mut batch = Batch::check(&situation, now, events);
-    if principal.environment == Environment::Test || batch.is_empty() {
+    if principal.environment == Environment::Test {
         batch.pretend();
-    } else {
+    } else if !batch.is_empty() || !batch.refused().is_empty() {
         store(app, principal, &situation, &mut batch, now).await?;
     }
-    let receipt = batch.receipt();
+    let receipt = batch.receipt(minimal);
     count(app, &receipt);
     Ok(receipt)
 }
@@ -99,7 +108,8 @@ async fn store(
     now: jiff::Timestamp,
 ) -> Result<(), Problem> {
     let mut tx = app.db().tenant(principal.tenant).await?;
-    write(app, &mut tx, situation, batch, now).await?;
+    let with = if batch.has_voids() { With::Nobody } else { With::Others };
+    write(app, &mut tx, situation, batch, now, with).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -123,12 +133,14 @@ pub(crate) async fn record_reported<'a>(
 ) -> Result<Receipt<'a>, Problem> {
     let arrived = events.iter().map(|event| event::element(event)).collect();
     let mut batch = Batch::check(of.situation, now, arrived);
-    if of.environment == Environment::Test || batch.is_empty() {
+    if of.environment == Environment::Test {
         batch.pretend();
-    } else {
-        write(app, tx, of.situation, &mut batch, now).await?;
+    } else if !batch.is_empty() || !batch.refused().is_empty() {
+        // Several batches share the transaction: who waits to be alone later, holding a place
+        // among others, could wait for another who does the same.
+        write(app, tx, of.situation, &mut batch, now, With::Nobody).await?;
     }
-    let receipt = batch.receipt();
+    let receipt = batch.receipt(false);
     count(app, &receipt);
     Ok(receipt)
 }
@@ -139,18 +151,35 @@ async fn write(
     situation: &Situation,
     batch: &mut Batch<'_, '_>,
     now: jiff::Timestamp,
+    with: With,
 ) -> Result<(), Problem> {
     let subscription = situation.subscription.id;
-    let generation = generations::enter(tx, subscription, generations::With::Others).await?;
+    let generation = generations::enter(tx, subscription, with).await?;
     let place = Place { subscription, generation, received_at: now };
     let before = db::sources(tx, &batch.sources()).await?;
     batch.keep_lanes(&before);
     claim_keys(tx, batch, now).await?;
     let moved = take_numbers(tx, batch, before).await?;
-    let writes = Writes::of(batch)?;
     if !moved.is_empty() {
         db::move_watermarks(tx, &moved).await?;
     }
+    put(tx, place, &Writes::of(batch)?).await?;
+    let live = Environment::Live;
+    if batch.has_voids() {
+        let changed = voids::take_back(tx, situation, place, batch).await?;
+        quotas::count(app, tx, situation, live, batch.added(), now).await?;
+        quotas::recount(tx, situation, &changed, now).await?;
+    } else {
+        quotas::count(app, tx, situation, live, batch.added(), now).await?;
+    }
+    if !batch.refused().is_empty() {
+        refused::record(tx, subscription, batch.refused(), now).await?;
+    }
+    Ok(())
+}
+
+/// Writes new events and what they add up to.
+async fn put(tx: &mut TenantTx, place: Place, writes: &Writes<'_>) -> Result<(), Problem> {
     db::insert_chunks(tx, place, &writes.chunks).await?;
     if !writes.rows.is_empty() {
         db::insert_rows(tx, place, &writes.rows).await?;
@@ -161,7 +190,7 @@ async fn write(
     if !writes.rollups.is_empty() {
         db::add_rollups(tx, place, &writes.rollups).await?;
     }
-    quotas::count(app, tx, situation, Environment::Live, batch.readings(), now).await
+    Ok(())
 }
 
 /// The key lane: tells repetitions by the keys that were claimed before.

@@ -38,4 +38,6 @@ mod signing;
 mod simulation;
 mod softhsm;
 mod usage;
+mod usage_bodies;
 mod usage_lanes;
+mod usage_voids;

@@ -338,3 +338,14 @@ async fn a_test_key_holds_and_uses_apart_from_real_ones() {
     reserve(&test, trial, "b").await.expect(429);
     assert_eq!(runs(&test, &key).await, three("0", "0", "10"));
 }
+
+#[tokio::test]
+async fn an_event_that_is_taken_back_leaves_its_quota() {
+    let (test, _, key) = robot().await;
+    test.post(&key, USAGE, json!([run("a"), run("b"), run("c")])).await.expect(200);
+    let void = json!({ "specversion": "1.0", "id": "v", "source": "/test", "type": "tenure.void",
+        "time": EPOCH, "data": { "source": "/test", "id": "b" } });
+    let receipt = test.post(&key, USAGE, json!([void, run("d")])).await.expect(200);
+    assert_eq!(receipt["accepted"], 2, "{receipt}");
+    assert_eq!(runs(&test, &key).await, three("3", "0", "7"));
+}
