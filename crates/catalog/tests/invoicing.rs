@@ -65,7 +65,7 @@ fn rated(
     let versions = Versions::from([("v1".to_owned(), product)]);
     let mut all = segments(timeline, &versions, None, period).unwrap();
     for segment in &mut all {
-        for asked in asked(product, segment, period).unwrap() {
+        for asked in asked(product, segment, period, None).unwrap() {
             let total = |window: &Period| {
                 let inside = used
                     .iter()
@@ -88,7 +88,7 @@ fn rated(
             }
         }
     }
-    PeriodInputs { n, period, cutoff: n, segments: all }
+    PeriodInputs { n, period, cutoff: n, as_of: None, segments: all }
 }
 
 fn inputs(own: PeriodInputs) -> InvoiceInputs {
@@ -249,7 +249,7 @@ fn a_change_of_zone_neither_loses_nor_doubles_an_hour_of_usage() {
     let mut edge = None;
     for (before, period) in [(None, june), (Some(june), july)] {
         let segment = segments(&timeline, &versions, before, period).unwrap().remove(0);
-        let asked = asked(&product, &segment, period).unwrap();
+        let asked = asked(&product, &segment, period, None).unwrap();
         let events = asked.iter().find(|one| one.meter == "events").unwrap();
         for window in &events.windows {
             assert_eq!(*edge.get_or_insert(window.start), window.start, "windows touch");

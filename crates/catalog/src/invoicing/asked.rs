@@ -1,6 +1,7 @@
 //! Which totals a segment is rated with: those of meters that something is
 //! charged for, and no others.
 
+use jiff::Timestamp;
 use tenure_core::Period;
 
 use super::{Error, inputs::Segment};
@@ -32,8 +33,22 @@ pub enum Of {
 }
 
 /// The totals that `segment` needs in `period`, in the product's order of
-/// meters; those of the year behind.
-pub fn asked(product: &Product, segment: &Segment, period: Period) -> Result<Vec<Asked>, Error> {
+/// meters; those of the year behind. Of a period that is not over, only windows
+/// that began before `as_of`.
+pub fn asked(
+    product: &Product,
+    segment: &Segment,
+    period: Period,
+    as_of: Option<Timestamp>,
+) -> Result<Vec<Asked>, Error> {
+    let mut all = whole(product, segment, period)?;
+    for asked in &mut all {
+        asked.windows.retain(|window| as_of.is_none_or(|now| window.start < now));
+    }
+    Ok(all)
+}
+
+fn whole(product: &Product, segment: &Segment, period: Period) -> Result<Vec<Asked>, Error> {
     let terms = &segment.terms;
     let mut all = Vec::new();
     for meter in metered(product, terms, false) {

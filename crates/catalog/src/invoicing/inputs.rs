@@ -35,6 +35,9 @@ pub struct PeriodInputs {
     pub period: Period,
     /// Usage of later generations is not counted.
     pub cutoff: i32,
+    /// Of an estimate: windows that begin later are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
     /// By time.
     pub segments: Vec<Segment>,
 }

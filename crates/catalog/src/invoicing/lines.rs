@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use tenure_core::{Money, Period, period::billing_period_at};
+use tenure_core::{Money, period::billing_period_at};
 
 use super::{
     Error, Versions,
@@ -101,7 +101,7 @@ pub fn period_lines(
     let mut all: Vec<DraftLine> = Vec::new();
     for segment in &inputs.segments {
         let product = product(versions, &segment.version)?;
-        require_asked(product, segment, inputs.period)?;
+        require_asked(product, segment, inputs)?;
         let mut usage = Usage {
             meters: usage(&segment.usage),
             year: usage(&segment.year),
@@ -126,8 +126,8 @@ fn usage(totals: &[MeterTotals]) -> Vec<MeterUsage> {
 }
 
 /// The totals are exactly those that were asked for: none forgotten, none added.
-fn require_asked(product: &Product, segment: &Segment, period: Period) -> Result<(), Error> {
-    let wanted = asked(product, segment, period)?;
+fn require_asked(product: &Product, segment: &Segment, inputs: &PeriodInputs) -> Result<(), Error> {
+    let wanted = asked(product, segment, inputs.period, inputs.as_of)?;
     let given = [(Of::Period, &segment.usage), (Of::Year, &segment.year)];
     for (of, totals) in given {
         let mut wanted = wanted.iter().filter(|asked| asked.of == of);

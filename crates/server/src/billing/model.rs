@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use tenure_catalog::Bill;
-use tenure_core::{Money, Period, SubscriptionId, SubscriptionStatus};
+use tenure_catalog::invoicing::DraftLine;
+use tenure_core::{Currency, Money, Period, SubscriptionId, SubscriptionStatus};
 use utoipa::ToSchema;
 
-use crate::subscriptions::entitlements::Situation;
+use crate::subscriptions::Subscription;
 
 /// A bill of a period that is not over.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -74,13 +74,16 @@ pub struct BillLine {
 }
 
 impl BillEstimate {
-    pub(super) fn empty(situation: &Situation, period: Period, now: Timestamp) -> Self {
-        let subscription = &situation.subscription;
+    pub(super) fn empty(
+        subscription: &Subscription,
+        currency: Currency,
+        period: Period,
+        now: Timestamp,
+    ) -> Self {
         let trial = (subscription.status == SubscriptionStatus::Trial).then(|| Trial {
             ends_at: subscription.trial_ends_at,
             note: "Free trial: this is what the period would cost; nothing is charged.".to_owned(),
         });
-        let currency = situation.catalog.product.currency;
         Self {
             subscription_id: subscription.id,
             product: subscription.product.clone(),
@@ -96,9 +99,8 @@ impl BillEstimate {
         }
     }
 
-    pub(super) fn fill(&mut self, bill: Bill) {
-        self.lines = bill
-            .lines
+    pub(super) fn fill(&mut self, lines: Vec<DraftLine>, total: Money) {
+        self.lines = lines
             .into_iter()
             .map(|line| BillLine {
                 charge: line.charge,
@@ -109,7 +111,7 @@ impl BillEstimate {
                 amount: line.amount,
             })
             .collect();
-        self.subtotal = bill.total;
-        self.total = bill.total;
+        self.subtotal = total;
+        self.total = total;
     }
 }

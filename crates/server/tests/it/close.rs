@@ -141,6 +141,9 @@ async fn moves_seats_and_a_cancellation_cut_the_month() {
     pass(&test, "2026-04-02T00:00:00Z").await;
     test.advance_to("2026-04-11T00:00:00Z");
     test.post(ADMIN, &format!("{path}/move"), json!({ "plan": "pro" })).await.expect(200);
+    // The estimate says what the invoice will say.
+    let bill = test.get(ADMIN, &format!("{path}/bill")).await.expect(200);
+    assert_eq!(bill["total"]["amount"], "365.67");
     pass(&test, "2026-05-02T00:00:00Z").await;
     let april = whole(&test, &invoices(&test, "acme").await[1]).await;
     // 99 x 10/30 = 33.00 and 499 x 20/30 = 332.67.

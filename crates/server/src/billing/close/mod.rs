@@ -12,7 +12,7 @@ use tenure_core::{SubscriptionId, TenantId};
 use tenure_tenancy::TenantTx;
 use uuid::Uuid;
 
-pub(crate) use rate::{Rated, rate};
+pub(crate) use rate::{Rated, cannot_invoice, rate, so_far};
 
 use super::{invoices, periods};
 use crate::{

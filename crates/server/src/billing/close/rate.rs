@@ -82,7 +82,7 @@ pub(crate) async fn rate(
 }
 
 /// A period that cannot be rated stays open; its job says why and tries again.
-fn cannot_invoice(error: tenure_catalog::invoicing::Error) -> Problem {
+pub(crate) fn cannot_invoice(error: tenure_catalog::invoicing::Error) -> Problem {
     Problem::conflict("cannot-rate", format!("The period cannot be billed: {error}."))
 }
 
@@ -143,22 +143,44 @@ async fn period_inputs(
     let mut all =
         segments(&account.timeline, &account.versions(), before, period).map_err(cannot_invoice)?;
     let terms_digest = digest_of(&all)?;
+    let mut inputs =
+        PeriodInputs { n, period, cutoff: generation, as_of: None, segments: Vec::new() };
     for segment in &mut all {
-        total(tx, account, segment, period, generation, now).await?;
+        total(tx, account, segment, &inputs, now).await?;
     }
-    Ok((PeriodInputs { n, period, cutoff: generation, segments: all }, terms_digest))
+    inputs.segments = all;
+    Ok((inputs, terms_digest))
+}
+
+/// The inputs of a period that is not over, as far as it is, and what earlier ones
+/// were billed towards a minimum.
+pub(crate) async fn so_far(
+    tx: &mut TenantTx,
+    account: &Account,
+    (n, before, period): (i32, Option<Period>, Period),
+    generation: i32,
+    now: Timestamp,
+) -> Result<(PeriodInputs, Vec<Committed>), Problem> {
+    let mut all =
+        segments(&account.timeline, &account.versions(), before, period).map_err(cannot_invoice)?;
+    let mut inputs =
+        PeriodInputs { n, period, cutoff: generation, as_of: Some(now), segments: Vec::new() };
+    for segment in &mut all {
+        total(tx, account, segment, &inputs, now).await?;
+    }
+    inputs.segments = all;
+    Ok((inputs, committed(tx, account, n, None).await?))
 }
 
 async fn total(
     tx: &mut TenantTx,
     account: &Account,
     segment: &mut Segment,
-    period: Period,
-    generation: i32,
+    of: &PeriodInputs,
     now: Timestamp,
 ) -> Result<(), Problem> {
     let catalog = account.catalog(&segment.version)?.clone();
-    let wanted = asked(&catalog.product, segment, period).map_err(cannot_invoice)?;
+    let wanted = asked(&catalog.product, segment, of.period, of.as_of).map_err(cannot_invoice)?;
     let situation = Situation {
         tenant: account.tenant.clone(),
         subscription: account.subscription.clone(),
@@ -173,7 +195,7 @@ async fn total(
     let questions: Vec<_> = wanted.iter().map(meter).collect::<Result<_, Problem>>()?;
     let found = match questions.is_empty() {
         true => Vec::new(),
-        false => windows(tx, &situation, &questions, now, Some(generation)).await?,
+        false => windows(tx, &situation, &questions, now, Some(of.cutoff)).await?,
     };
     for (asked, totals) in wanted.into_iter().zip(found) {
         let windows = asked.windows.iter().zip(totals).map(|(window, total)| Total {

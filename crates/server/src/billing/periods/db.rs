@@ -65,6 +65,26 @@ pub(crate) async fn lock_open(
     }))
 }
 
+/// The newest period, open or closed.
+pub(crate) async fn newest(
+    tx: &mut TenantTx,
+    subscription: SubscriptionId,
+) -> Result<Option<(i32, Period)>, Problem> {
+    let tenant = tx.tenant().uuid();
+    let row = sqlx::query!(
+        "SELECT n, period_start, period_end FROM billing_periods
+         WHERE tenant_id = $1 AND subscription_id = $2 ORDER BY n DESC LIMIT 1",
+        tenant,
+        subscription.uuid()
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row.map(|row| {
+        let period = Period { start: row.period_start.to_jiff(), end: row.period_end.to_jiff() };
+        (row.n, period)
+    }))
+}
+
 /// Closed periods before `n` that end after `horizon`, oldest first.
 pub(crate) async fn closed_before(
     tx: &mut TenantTx,
