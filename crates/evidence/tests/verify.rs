@@ -75,7 +75,7 @@ fn month() -> (InvoiceInputs, Vec<(&'static str, Vec<Event>)>) {
     let versions = Versions::from([("kg-rca-1".to_owned(), &product)]);
     let mut all = segments(&timeline, &versions, None, period).unwrap();
     for segment in &mut all {
-        for asked in asked(&product, segment, period).unwrap() {
+        for asked in asked(&product, segment, period, None).unwrap() {
             assert_eq!(asked.of, Of::Period);
             let total =
                 |window: &Period| stated_total(&product, &asked.meter, *window, &queries, &stored);
@@ -85,7 +85,7 @@ fn month() -> (InvoiceInputs, Vec<(&'static str, Vec<Event>)>) {
     }
     let inputs = InvoiceInputs {
         currency: Currency::USD,
-        own: PeriodInputs { n: 0, period, cutoff: 0, segments: all },
+        own: PeriodInputs { n: 0, period, cutoff: 0, as_of: None, segments: all },
         corrections: Vec::new(),
         committed: Vec::new(),
         tax: vec![TaxRate { name: "VAT".to_owned(), percent: Decimal::from(19), note: None }],

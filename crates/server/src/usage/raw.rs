@@ -61,7 +61,6 @@ pub(crate) struct Cursor {
 
 impl RawEvent {
     /// Its place in the order of pages.
-    #[allow(dead_code, reason = "whoever reads the next page needs it")]
     pub(crate) const fn cursor(&self) -> Cursor {
         Cursor { time: self.time, hash: self.hash }
     }
@@ -96,7 +95,6 @@ pub(super) struct Found<'r> {
 /// Events of a meter within `period`, recorded up to the generation `cutoff`
 /// (`None`: all) and not taken back by then, by (time, hash): the first `limit`
 /// after the cursor.
-#[allow(dead_code, reason = "explaining and exporting invoices read it")]
 pub(crate) async fn read(
     tx: &mut TenantTx,
     subscription: SubscriptionId,

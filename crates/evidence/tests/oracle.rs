@@ -1,0 +1,335 @@
+//! Invoices against somebody else's sums: the naive re-rater reads the same product file, the
+//! same history and the same events, and was written without a look at how we rate.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rust_decimal::Decimal;
+use tenure_catalog::{
+    Aggregation, Contract, Item, Meter, Product, ProductFile,
+    contract::{ContractDiscount, Effective, LimitOverride, NegotiatedPrice},
+    invoicing::{
+        Committed, Entry, InvoiceDraft, InvoiceInputs, MeterTotals, Of, PeriodInputs, Timeline,
+        Total, Versions, asked, draft, segments,
+    },
+    plan::Part,
+};
+use tenure_core::{Currency, Interval, Money, Period, Quantity, SubscriptionStatus};
+use tenure_evidence::{Event, Needed, Sums};
+use tenure_rerater::{
+    self as naive, Input, Span, Unit,
+    generate::{Scale, Which, year},
+};
+
+/// Years of each product; `TENURE_ORACLE_YEARS` asks for more.
+const YEARS: u64 = 12;
+
+fn dec(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+fn qty(text: &str) -> Quantity {
+    Quantity::new(dec(text)).unwrap()
+}
+
+const fn interval(unit: Unit) -> Interval {
+    match unit {
+        Unit::Month => Interval::Month,
+        Unit::Year => Interval::Year,
+    }
+}
+
+const fn period(span: Span) -> Period {
+    Period { start: span.from, end: span.to }
+}
+
+/// The history as our timeline says it.
+fn timeline(input: &Input) -> Timeline {
+    let of = &input.subscription;
+    let mut entries = Vec::new();
+    for terms in &of.history {
+        let trial = of.trial_ends_at.filter(|ends| terms.from < *ends);
+        let entry = |from, status| Entry {
+            from,
+            version: format!("v{}", terms.product_file),
+            plan: terms.plan.clone(),
+            model: serde_json::from_value(terms.model.clone().into()).unwrap(),
+            mode: None,
+            interval: interval(terms.interval),
+            term_years: terms.term_years,
+            prepaid: terms.prepaid,
+            hard_stops: terms.hard_stops.clone(),
+            zone: terms.zone.clone(),
+            customer_class: terms.customer_class.clone(),
+            status,
+        };
+        match trial {
+            Some(ends) => {
+                entries.push(entry(terms.from, SubscriptionStatus::Trial));
+                entries.push(entry(ends, SubscriptionStatus::Active));
+            }
+            None => entries.push(entry(terms.from, SubscriptionStatus::Active)),
+        }
+    }
+    if let Some(end) = of.end {
+        let last = entries.last().unwrap().clone();
+        entries.push(Entry { from: end, status: SubscriptionStatus::Cancelled, ..last });
+    }
+    let item = |item: &naive::Item| Item {
+        charge: item.charge.clone(),
+        quantity: qty(&item.quantity),
+        from: item.from,
+        to: item.to,
+    };
+    Timeline {
+        anchor: of.anchor,
+        customer_number: of.history.first().and_then(|terms| terms.customer_number),
+        entries,
+        items: of.items.iter().map(item).collect(),
+        contracts: of.contracts.iter().enumerate().map(contract).collect(),
+    }
+}
+
+fn contract((index, of): (usize, &naive::Contract)) -> Contract {
+    let when = Effective { from: of.from, to: of.to };
+    Contract {
+        id: format!("contract {index}"),
+        prices: of
+            .prices
+            .iter()
+            .map(|price| NegotiatedPrice {
+                charge: price.charge.clone(),
+                amount: dec(&price.amount),
+                every: price.every.map(interval),
+                when,
+            })
+            .collect(),
+        limits: of
+            .limits
+            .iter()
+            .map(|limit| LimitOverride {
+                limit: limit.limit.clone(),
+                included: limit.included.as_deref().map(qty),
+                when,
+            })
+            .collect(),
+        discounts: of
+            .discounts
+            .iter()
+            .map(|discount| ContractDiscount {
+                name: "agreed".to_owned(),
+                percent: dec(&discount.percent),
+                charges: discount.charges.clone(),
+                when,
+            })
+            .collect(),
+        ..Contract::default()
+    }
+}
+
+/// What each meter counts, by meter: each event once, without those that were taken back.
+fn counted(input: &Input, product: &Product) -> BTreeMap<String, Vec<Event>> {
+    let mut seen = BTreeSet::new();
+    let voided: BTreeSet<_> =
+        input.voids.iter().map(|void| (void.source.as_str(), void.id.as_str())).collect();
+    let mut arrived: Vec<&naive::Event> = input.events.iter().collect();
+    arrived.sort_by_key(|event| event.received);
+    let mut all: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+    for event in arrived {
+        let name = (event.source.as_str(), event.id.as_str());
+        if !seen.insert(name) || voided.contains(&name) {
+            continue;
+        }
+        for meter in product.meters.iter().filter(|meter| meter.event_type == event.kind) {
+            for n in 0..event.times {
+                let read = read(meter, event, n);
+                all.entry(meter.id.clone()).or_default().push(read);
+            }
+        }
+    }
+    for (meter, events) in &mut all {
+        events.sort_by_key(|event| (event.time, event.hash(meter)));
+    }
+    all
+}
+
+fn read(meter: &Meter, event: &naive::Event, n: u64) -> Event {
+    let value = meter.aggregation.field().map(|field| event.data[field].clone());
+    let text = value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    let unique = matches!(meter.aggregation, Aggregation::Unique { .. });
+    Event {
+        source: event.source.clone(),
+        id: format!("{}/{n}", event.id),
+        time: event.time,
+        quantity: match &text {
+            Some(text) if !unique => dec(text),
+            _ => Decimal::ONE,
+        },
+        member: text.filter(|_| unique),
+        dimensions: BTreeMap::new(),
+        received_at: event.time,
+        generation: 0,
+    }
+}
+
+/// Our invoices of every period, each with the commitments of those before it.
+fn ours(input: &Input) -> Vec<InvoiceDraft> {
+    let products: Vec<Product> = input
+        .product_files
+        .iter()
+        .map(|file| ProductFile::parse(file, "product.toml").unwrap())
+        .collect();
+    let versions: Versions<'_> =
+        products.iter().enumerate().map(|(n, product)| (format!("v{n}"), product)).collect();
+    let timeline = timeline(input);
+    let counted = counted(input, &products[0]);
+    let mut committed: Vec<Committed> = Vec::new();
+    let mut before = None;
+    let mut all = Vec::new();
+    for (n, span) in input.periods.iter().enumerate() {
+        let period = period(*span);
+        let mut parts = segments(&timeline, &versions, before, period).unwrap();
+        for segment in &mut parts {
+            let product = versions[&segment.version];
+            for asked in asked(product, segment, period, None).unwrap() {
+                let totals = totals(product, &asked.meter, &asked.windows, &counted);
+                match asked.of {
+                    Of::Period => segment.usage.push(totals),
+                    Of::Year => segment.year.push(totals),
+                }
+            }
+        }
+        let inputs = InvoiceInputs {
+            currency: Currency::USD,
+            own: PeriodInputs {
+                n: i32::try_from(n).unwrap(),
+                period,
+                cutoff: 0,
+                as_of: None,
+                segments: parts,
+            },
+            corrections: Vec::new(),
+            committed: committed.clone(),
+            tax: Vec::new(),
+            zone_data: "test".to_owned(),
+        };
+        let invoice = draft(&inputs, &versions).unwrap();
+        note(&mut committed, &invoice, i32::try_from(n).unwrap(), period);
+        before = Some(period);
+        all.push(invoice);
+    }
+    all
+}
+
+fn totals(
+    product: &Product,
+    meter: &str,
+    windows: &[Period],
+    counted: &BTreeMap<String, Vec<Event>>,
+) -> MeterTotals {
+    let windows = windows
+        .iter()
+        .map(|window| Total {
+            start: window.start,
+            end: window.end,
+            quantity: Decimal::ZERO,
+            events: 0,
+            digest: "0".repeat(32),
+        })
+        .collect();
+    let needed = Needed { meter: product.meter(meter).unwrap().clone(), cutoff: 0, windows };
+    let mut sums = Sums::new(&needed);
+    counted.get(meter).into_iter().flatten().for_each(|event| sums.add(event));
+    MeterTotals { meter: meter.to_owned(), windows: sums.totals() }
+}
+
+/// What a period was billed towards a minimum, as its rows would say it.
+fn note(committed: &mut Vec<Committed>, invoice: &InvoiceDraft, n: i32, period: Period) {
+    let mut plans: BTreeMap<&str, Money> = BTreeMap::new();
+    for line in &invoice.lines {
+        if matches!(line.part, Part::Plan | Part::Overage) {
+            let sum = plans.entry(&line.plan).or_insert(Money::zero(Currency::USD));
+            *sum = sum.checked_add(line.amount).unwrap();
+        }
+    }
+    for (plan, amount) in plans {
+        committed.push(Committed { n, start: period.start, plan: plan.to_owned(), amount });
+    }
+}
+
+/// Amounts by charge in minor units; a charge of nothing is as good as none.
+fn by_charge(lines: impl Iterator<Item = (String, i64)>) -> BTreeMap<String, i64> {
+    let mut all = BTreeMap::new();
+    for (charge, amount) in lines {
+        *all.entry(charge).or_insert(0) += amount;
+    }
+    all.retain(|_, amount| *amount != 0);
+    all
+}
+
+fn compare(which: Which, seed: u64) -> Vec<String> {
+    let input = year(which, Scale::Small, seed).unwrap();
+    let theirs = naive::rate_all(&input).unwrap();
+    let ours = ours(&input);
+    assert_eq!(ours.len(), theirs.len());
+    let mut differences = Vec::new();
+    for (n, (our, their)) in ours.iter().zip(&theirs).enumerate() {
+        let own =
+            by_charge(our.lines.iter().map(|line| (line.charge.clone(), line.amount.minor())));
+        let other = by_charge(their.lines.iter().map(|line| (line.charge.clone(), line.amount)));
+        if own != other {
+            let said: Vec<String> = our
+                .lines
+                .iter()
+                .map(|line| format!("  {} {}: {}", line.plan, line.charge, line.arithmetic))
+                .collect();
+            let why: Vec<String> =
+                their.parts.iter().map(|part| format!("  {}: {}", part.line, part.why)).collect();
+            differences.push(format!(
+                "{which:?} seed {seed} period {n} {:?}\nours {own:?}\n{}\nnaive {other:?}\n{}",
+                input.periods[n],
+                said.join("\n"),
+                why.join("\n"),
+            ));
+        }
+    }
+    differences
+}
+
+/// Every year of a product, every period to the cent.
+fn years(which: Which) {
+    let asked = std::env::var("TENURE_ORACLE_YEARS").ok().and_then(|text| text.parse().ok());
+    let differences: Vec<String> =
+        (0..asked.unwrap_or(YEARS)).flat_map(|seed| compare(which, seed)).collect();
+    assert!(
+        differences.is_empty(),
+        "{} periods differ; the first:\n{}",
+        differences.len(),
+        differences.iter().take(4).cloned().collect::<Vec<_>>().join("\n\n")
+    );
+}
+
+#[test]
+fn years_of_agent_governance_are_billed_as_the_naive_re_rater_does() {
+    years(Which::AgentGovernance);
+}
+
+#[test]
+fn years_of_dyocense_are_billed_as_the_naive_re_rater_does() {
+    years(Which::Dyocense);
+}
+
+#[test]
+fn years_of_incidentfox_are_billed_as_the_naive_re_rater_does() {
+    years(Which::Incidentfox);
+}
+
+#[test]
+fn years_of_kg_rca_are_billed_as_the_naive_re_rater_does() {
+    years(Which::KgRca);
+}
+
+#[test]
+fn years_of_meeting_minutes_are_billed_as_the_naive_re_rater_does() {
+    years(Which::MeetingMinutes);
+}
