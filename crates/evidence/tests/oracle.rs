@@ -4,15 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use rust_decimal::Decimal;
 use tenure_catalog::{
     Aggregation, Contract, Item, Meter, Product, ProductFile,
     contract::{ContractDiscount, Effective, LimitOverride, NegotiatedPrice},
     invoicing::{
-        Committed, Entry, InvoiceDraft, InvoiceInputs, MeterTotals, Of, PeriodInputs, Timeline,
-        Total, Versions, asked, draft, segments,
+        BilledLine, Committed, Correction, Entry, InvoiceDraft, InvoiceInputs, MeterTotals, Of,
+        PeriodInputs, Segment, Timeline, Total, Versions, asked, draft, segments,
     },
-    plan::Part,
+    plan::{Basis, Part},
 };
 use tenure_core::{Currency, Interval, Money, Period, Quantity, SubscriptionStatus};
 use tenure_evidence::{Event, Needed, Sums};
@@ -43,8 +44,42 @@ const fn period(span: Span) -> Period {
     Period { start: span.from, end: span.to }
 }
 
+/// An item that names an allocation is one of each charge on it, for as long as a plan has that.
+fn items(input: &Input, products: &[Product]) -> Vec<Item> {
+    let history = &input.subscription.history;
+    let mut all = Vec::new();
+    for item in &input.subscription.items {
+        let whole = Item {
+            charge: item.charge.clone(),
+            quantity: qty(&item.quantity),
+            from: item.from,
+            to: item.to,
+        };
+        if products[0].allocation(&item.charge).is_none() {
+            all.push(whole);
+            continue;
+        }
+        for (index, terms) in history.iter().enumerate() {
+            let until = history.get(index + 1).map(|next| next.from);
+            let from = whole.from.max(terms.from);
+            let to = [whole.to, until].into_iter().flatten().min();
+            if to.is_some_and(|to| to <= from) {
+                continue;
+            }
+            let plan = products[terms.product_file].plan(&terms.plan).unwrap();
+            for charge in &plan.charges {
+                if matches!(&charge.basis, Basis::Held { allocation, .. } if *allocation == item.charge)
+                {
+                    all.push(Item { charge: charge.id.clone(), from, to, ..whole.clone() });
+                }
+            }
+        }
+    }
+    all
+}
+
 /// The history as our timeline says it.
-fn timeline(input: &Input) -> Timeline {
+fn timeline(input: &Input, products: &[Product]) -> Timeline {
     let of = &input.subscription;
     let mut entries = Vec::new();
     for terms in &of.history {
@@ -75,17 +110,11 @@ fn timeline(input: &Input) -> Timeline {
         let last = entries.last().unwrap().clone();
         entries.push(Entry { from: end, status: SubscriptionStatus::Cancelled, ..last });
     }
-    let item = |item: &naive::Item| Item {
-        charge: item.charge.clone(),
-        quantity: qty(&item.quantity),
-        from: item.from,
-        to: item.to,
-    };
     Timeline {
         anchor: of.anchor,
         customer_number: of.history.first().and_then(|terms| terms.customer_number),
         entries,
-        items: of.items.iter().map(item).collect(),
+        items: items(input, products),
         contracts: of.contracts.iter().enumerate().map(contract).collect(),
     }
 }
@@ -172,7 +201,48 @@ fn read(meter: &Meter, event: &naive::Event, n: u64) -> Event {
     }
 }
 
-/// Our invoices of every period, each with the commitments of those before it.
+/// The timeline as it was known at a moment: a bill does not know the future.
+fn known(whole: &Timeline, at: Timestamp) -> Timeline {
+    let mut known = whole.clone();
+    known.entries.retain(|entry| entry.from <= at);
+    known.items.retain(|item| item.from < at);
+    for item in &mut known.items {
+        item.to = item.to.filter(|to| *to < at);
+    }
+    known
+}
+
+/// Adds what an invoice billed for a period to what was billed for it before.
+fn bill(billed: &mut BTreeMap<(String, String), BilledLine>, n: i32, invoice: &InvoiceDraft) {
+    for (index, line) in invoice.lines.iter().enumerate().filter(|(_, line)| line.n == n) {
+        let new = BilledLine {
+            plan: line.plan.clone(),
+            charge: line.charge.clone(),
+            part: line.part,
+            description: line.description.clone(),
+            unit: line.unit.clone(),
+            quantity: Decimal::ZERO,
+            amount: Money::zero(Currency::USD),
+            invoice: "inv".to_owned(),
+            line: i32::try_from(index).unwrap() + 1,
+        };
+        let one = billed.entry((line.plan.clone(), line.charge.clone())).or_insert(new);
+        one.amount = one.amount.checked_add(line.amount).unwrap();
+        one.quantity += line.quantity;
+    }
+}
+
+/// A period that was billed.
+struct Billed {
+    n: i32,
+    period: Period,
+    before: Option<Period>,
+    /// The terms that it was rated with, as text.
+    terms: String,
+    lines: BTreeMap<(String, String), BilledLine>,
+}
+
+/// Our invoices of every period, each with corrections of those before it whose terms changed.
 fn ours(input: &Input) -> Vec<InvoiceDraft> {
     let products: Vec<Product> = input
         .product_files
@@ -181,44 +251,80 @@ fn ours(input: &Input) -> Vec<InvoiceDraft> {
         .collect();
     let versions: Versions<'_> =
         products.iter().enumerate().map(|(n, product)| (format!("v{n}"), product)).collect();
-    let timeline = timeline(input);
+    let whole = timeline(input, &products);
     let counted = counted(input, &products[0]);
-    let mut committed: Vec<Committed> = Vec::new();
-    let mut before = None;
-    let mut all = Vec::new();
+    let (mut all, mut closed): (Vec<InvoiceDraft>, Vec<Billed>) = (Vec::new(), Vec::new());
     for (n, span) in input.periods.iter().enumerate() {
-        let period = period(*span);
-        let mut parts = segments(&timeline, &versions, before, period).unwrap();
-        for segment in &mut parts {
-            let product = versions[&segment.version];
-            for asked in asked(product, segment, period, None).unwrap() {
-                let totals = totals(product, &asked.meter, &asked.windows, &counted);
-                match asked.of {
-                    Of::Period => segment.usage.push(totals),
-                    Of::Year => segment.year.push(totals),
-                }
+        let (n, period) = (i32::try_from(n).unwrap(), period(*span));
+        let timeline = known(&whole, period.end);
+        let before = closed.last().map(|one| one.period);
+        let rate = |n, period, before| {
+            let parts = segments(&timeline, &versions, before, period).unwrap();
+            let terms = serde_json::to_string(&parts).unwrap();
+            (rated(n, period, parts, &versions, &counted), terms)
+        };
+        let (own, terms) = rate(n, period, before);
+        let mut corrections = Vec::new();
+        for old in &mut closed {
+            let (now, terms) = rate(old.n, old.period, old.before);
+            if terms != old.terms {
+                corrections.push(Correction { billed: old.lines.values().cloned().collect(), now });
+                old.terms = terms;
             }
         }
         let inputs = InvoiceInputs {
             currency: Currency::USD,
-            own: PeriodInputs {
-                n: i32::try_from(n).unwrap(),
-                period,
-                cutoff: 0,
-                as_of: None,
-                segments: parts,
-            },
-            corrections: Vec::new(),
-            committed: committed.clone(),
+            own,
+            corrections,
+            committed: closed.iter().flat_map(committed).collect(),
             tax: Vec::new(),
             zone_data: "test".to_owned(),
         };
         let invoice = draft(&inputs, &versions).unwrap();
-        note(&mut committed, &invoice, i32::try_from(n).unwrap(), period);
-        before = Some(period);
+        closed.push(Billed { n, period, before, terms, lines: BTreeMap::new() });
+        for one in &mut closed {
+            bill(&mut one.lines, one.n, &invoice);
+        }
         all.push(invoice);
     }
     all
+}
+
+/// A period with every total that it asks for.
+fn rated(
+    n: i32,
+    period: Period,
+    mut parts: Vec<Segment>,
+    versions: &Versions<'_>,
+    counted: &BTreeMap<String, Vec<Event>>,
+) -> PeriodInputs {
+    for segment in &mut parts {
+        let product = versions[&segment.version];
+        for asked in asked(product, segment, period, None).unwrap() {
+            let totals = totals(product, &asked.meter, &asked.windows, counted);
+            match asked.of {
+                Of::Period => segment.usage.push(totals),
+                Of::Year => segment.year.push(totals),
+            }
+        }
+    }
+    PeriodInputs { n, period, cutoff: 0, as_of: None, segments: parts }
+}
+
+/// What a period was billed towards a minimum.
+fn committed(of: &Billed) -> Vec<Committed> {
+    let mut plans: BTreeMap<&str, Money> = BTreeMap::new();
+    for line in of.lines.values().filter(|line| matches!(line.part, Part::Plan | Part::Overage)) {
+        let sum = plans.entry(&line.plan).or_insert(Money::zero(Currency::USD));
+        *sum = sum.checked_add(line.amount).unwrap();
+    }
+    let one = |(plan, amount): (&str, Money)| Committed {
+        n: of.n,
+        start: of.period.start,
+        plan: plan.to_owned(),
+        amount,
+    };
+    plans.into_iter().map(one).collect()
 }
 
 fn totals(
@@ -243,28 +349,27 @@ fn totals(
     MeterTotals { meter: meter.to_owned(), windows: sums.totals() }
 }
 
-/// What a period was billed towards a minimum, as its rows would say it.
-fn note(committed: &mut Vec<Committed>, invoice: &InvoiceDraft, n: i32, period: Period) {
-    let mut plans: BTreeMap<&str, Money> = BTreeMap::new();
-    for line in &invoice.lines {
-        if matches!(line.part, Part::Plan | Part::Overage) {
-            let sum = plans.entry(&line.plan).or_insert(Money::zero(Currency::USD));
-            *sum = sum.checked_add(line.amount).unwrap();
-        }
-    }
-    for (plan, amount) in plans {
-        committed.push(Committed { n, start: period.start, plan: plan.to_owned(), amount });
-    }
-}
-
-/// Amounts by charge in minor units; a charge of nothing is as good as none.
-fn by_charge(lines: impl Iterator<Item = (String, i64)>) -> BTreeMap<String, i64> {
+/// Amounts by charge in minor units, and of how many lines; what comes to nothing is as good
+/// as no line.
+fn by_charge(lines: impl Iterator<Item = (String, i64)>) -> BTreeMap<String, (i64, i64)> {
     let mut all = BTreeMap::new();
     for (charge, amount) in lines {
-        *all.entry(charge).or_insert(0) += amount;
+        let (sum, count) = all.entry(charge).or_insert((0, 0));
+        *sum += amount;
+        *count += 1;
     }
-    all.retain(|_, amount| *amount != 0);
     all
+}
+
+/// The re-rater has one line a charge, we have one a charge and plan (and one a correction), each
+/// rounded once: of several lines the sum may differ by a cent for each after the first.
+fn agree(ours: &BTreeMap<String, (i64, i64)>, theirs: &BTreeMap<String, (i64, i64)>) -> bool {
+    let charges: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    charges.into_iter().all(|charge| {
+        let (our, lines) = ours.get(charge).copied().unwrap_or_default();
+        let (their, _) = theirs.get(charge).copied().unwrap_or_default();
+        (our - their).abs() <= (lines - 1).max(0)
+    })
 }
 
 fn compare(which: Which, seed: u64) -> Vec<String> {
@@ -277,7 +382,7 @@ fn compare(which: Which, seed: u64) -> Vec<String> {
         let own =
             by_charge(our.lines.iter().map(|line| (line.charge.clone(), line.amount.minor())));
         let other = by_charge(their.lines.iter().map(|line| (line.charge.clone(), line.amount)));
-        if own != other {
+        if !agree(&own, &other) {
             let said: Vec<String> = our
                 .lines
                 .iter()
@@ -332,4 +437,20 @@ fn years_of_kg_rca_are_billed_as_the_naive_re_rater_does() {
 #[test]
 fn years_of_meeting_minutes_are_billed_as_the_naive_re_rater_does() {
     years(Which::MeetingMinutes);
+}
+
+#[test]
+#[ignore = "shows a year"]
+fn show() {
+    let seed = std::env::var("SEED").unwrap().parse().unwrap();
+    let which = match std::env::var("WHICH").unwrap().as_str() {
+        "mm" => Which::MeetingMinutes,
+        "if" => Which::Incidentfox,
+        "ag" => Which::AgentGovernance,
+        "dy" => Which::Dyocense,
+        _ => Which::KgRca,
+    };
+    let input = year(which, Scale::Small, seed).unwrap();
+    eprintln!("{}", serde_json::to_string_pretty(&input.subscription).unwrap());
+    eprintln!("{}", compare(which, seed).join("\n\n"));
 }

@@ -82,11 +82,21 @@ impl<'a> Books<'a> {
     pub(crate) fn extras(&self, stretch: &Stretch<'_>) -> Result<Vec<Price>> {
         let mut prices = Vec::new();
         for extra in &self.product(stretch)?.extras {
+            // "Plans that it can be added to": on another plan it is not there.
+            if extra.plans.as_ref().is_some_and(|plans| !plans.contains(&stretch.terms.plan)) {
+                continue;
+            }
             let mut price = extra.price.clone();
             agree_price(&mut price, stretch)?;
             prices.push(price);
         }
         Ok(prices)
+    }
+
+    /// The ids of all add-ons and services.
+    pub(crate) fn extra_ids(&self) -> std::collections::BTreeSet<String> {
+        let products = self.products.iter();
+        products.flat_map(|product| &product.extras).map(|extra| extra.price.line.clone()).collect()
     }
 
     /// How many of these were held at a moment: the items of any of the names, added up.

@@ -50,12 +50,17 @@ pub(crate) fn parts(books: &Books<'_>, period: Span) -> Result<Vec<Part>> {
 /// What the invoices say was to be paid for a span: their lines, rounded as they stand there.
 fn paid(books: &Books<'_>, span: Span) -> Result<Exact> {
     let mut sum = whole(0);
+    let extras = books.extra_ids();
     for period in &books.input.periods {
         if period.from >= span.to || period.to <= span.from {
             continue;
         }
         let mut lines: BTreeMap<String, Exact> = BTreeMap::new();
         for part in invoice::parts_without_commitment(books, *period)? {
+            // "Add-ons and services do not count against it." (product-file.md)
+            if extras.contains(&part.line) {
+                continue;
+            }
             // A price falls due at the start of something, usage at the end of it.
             let inside = if part.closes {
                 span.from < part.at && part.at <= span.to

@@ -68,8 +68,14 @@ fn interval_parts(
     let mut parts = Vec::new();
     let mut paid: BTreeMap<String, Paid> = BTreeMap::new();
     for at in moments(books, Span { from: interval.from, to: interval.to.min(until) }) {
-        // Before the start, after the end and while it is tried, nothing falls due; and what was
-        // paid when the subscription ends stays paid.
+        // "A subscription that is cancelled pays to that second." (product-file.md)
+        if books.input.subscription.end == Some(at) && books.assumed.cancelled_pays_to_the_second {
+            let rest = calendar::share(Span { from: at, to: interval.to }, interval);
+            for (line, held) in std::mem::take(&mut paid) {
+                parts.push(back(line, &held, at, &rest));
+            }
+        }
+        // Before the start, after the end and while it is tried, nothing falls due.
         let Some(stretch) = books.stretch_at(at).filter(|s| !s.trial) else { continue };
         let rest = calendar::share(Span { from: at, to: interval.to }, interval);
         if let Some(part) = given_back(books, stretch, &mut paid, at, &rest) {
@@ -110,6 +116,7 @@ fn interval_parts(
 fn moments(books: &Books<'_>, interval: Span) -> BTreeSet<Timestamp> {
     let mut moments = books.item_moments();
     moments.extend(books.stretches.iter().map(|s| s.span.from));
+    moments.extend(books.input.subscription.end);
     moments.insert(interval.from);
     moments.retain(|m| interval.from <= *m && *m < interval.to);
     moments
@@ -125,26 +132,33 @@ fn given_back(
     rest: &Exact,
 ) -> Option<Vec<Part>> {
     let mut parts = Vec::new();
+    let extras = books.extras(stretch).ok()?;
     let lines: Vec<String> = paid.keys().cloned().collect();
     for line in lines {
         let held = paid.get(&line)?;
         let kind = if held.on.1.is_empty() { Kind::Addons } else { Kind::Plan };
-        if held.on == on(stretch, kind) {
+        let there = kind == Kind::Plan || extras.iter().any(|extra| extra.line == line);
+        if held.on == on(stretch, kind) && there {
             continue;
         }
         let held = paid.remove(&line)?;
         if books.assumed.old_plan_is_given_back {
-            parts.push(Part {
-                line,
-                at,
-                closes: true,
-                quantity: -(&held.number * rest),
-                amount: -(&held.whole_amount * rest),
-                why: format!("{} given back for {rest} of the interval", held.number),
-            });
+            parts.push(back(line, &held, at, rest));
         }
     }
     Some(parts)
+}
+
+/// What was paid for the rest of an interval, given back.
+fn back(line: String, held: &Paid, at: Timestamp, rest: &Exact) -> Part {
+    Part {
+        line,
+        at,
+        closes: true,
+        quantity: -(&held.number * rest),
+        amount: -(&held.whole_amount * rest),
+        why: format!("{} given back for {rest} of the interval", held.number),
+    }
 }
 
 /// Plan charges are on the terms of a plan in a product file; add-ons and services on those of a

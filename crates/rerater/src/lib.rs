@@ -46,6 +46,8 @@ pub struct Assumed {
     pub cut_levels_count_in_part: bool,
     /// A cut window has only its part of what a limit includes.
     pub cut_allowances_count_in_part: bool,
+    /// Who cancels inside a month or year pays for it to that second.
+    pub cancelled_pays_to_the_second: bool,
 }
 
 impl Default for Assumed {
@@ -54,6 +56,7 @@ impl Default for Assumed {
             old_plan_is_given_back: true,
             cut_levels_count_in_part: true,
             cut_allowances_count_in_part: false,
+            cancelled_pays_to_the_second: true,
         }
     }
 }

@@ -117,6 +117,8 @@ pub(crate) enum Over {
 #[derive(Clone, Debug)]
 pub(crate) struct Extra {
     pub(crate) price: Price,
+    /// Plans that it can be added to; `None`: all.
+    pub(crate) plans: Option<Vec<String>>,
     pub(crate) raises: Vec<(String, Exact)>,
 }
 
@@ -359,7 +361,8 @@ fn read_extra(id: &str, entry: &Value, kind: Kind) -> Result<Extra> {
         .into_iter()
         .filter_map(|(of, n)| Some((of.clone(), number(n)?)))
         .collect();
-    Ok(Extra { price, raises })
+    let plans = entry.as_table().and_then(|table| texts(table, "plans"));
+    Ok(Extra { price, plans, raises })
 }
 
 fn read_discount(entry: &Value) -> Result<Discount> {

@@ -12,11 +12,12 @@ use super::{
     exact::{Amount, Ratio, plus, times},
     reductions, settled,
     used::{self, Package, Rated},
-    words,
+    windows, words,
 };
 use crate::{
     contract::{NeedsContract, Terms},
     entitlements::{self, LimitNow},
+    meter::Aggregation,
     model::Product,
     plan::{Basis, Charge, Commitment, Every, Over, Part, Per, Plan, Rounding},
 };
@@ -105,7 +106,12 @@ impl Rater<'_> {
         rounding: Rounding,
     ) -> Result<Line, Error> {
         let currency = self.product.currency;
-        let usage = self.windows(&self.usage.meters, meter, per)?;
+        let mut usage = self.windows(&self.usage.meters, meter, per)?;
+        for window in &mut usage.windows {
+            let share = self.share(meter, per, window.start)?;
+            window.quantity = used::in_part(window.quantity, share)
+                .ok_or_else(|| Error::Overflow(charge.id.clone()))?;
+        }
         let negotiated = self.terms.negotiated(&charge.id, self.at).map(|price| price.amount);
         let rated = if negotiated.is_none() && !charge.tiers.is_empty() {
             used::graduated(&usage, &charge.tiers, currency)
@@ -136,14 +142,20 @@ impl Rater<'_> {
         let price = self.terms.negotiated(&id, self.at).map_or(*price, |price| price.amount);
         let package = Package { price, each: each.value(), rounding };
         let mut included: BTreeMap<Timestamp, Option<Decimal>> = BTreeMap::new();
+        let mut shares: BTreeMap<Timestamp, Ratio> = BTreeMap::new();
         for window in &usage.windows {
             let at = window.start.max(self.terms.start);
             let then = entitlements::resolve(self.product, self.terms, at)?;
             let free = then.limit(&limit.id).and_then(|limit| limit.included);
             included.insert(window.start, free.map(|free| free.value()));
+            shares.insert(window.start, self.share(&limit.id, per, window.start)?);
         }
-        let free = |at| included.get(&at).copied().flatten();
-        let rated = used::over(&usage, per, package, self.product.currency, free)
+        let of = used::Windows {
+            per,
+            included: &|at| included.get(&at).copied().flatten(),
+            share: &|at| shares.get(&at).copied().unwrap_or(Ratio::ONE),
+        };
+        let rated = used::over(&usage, &of, package, self.product.currency)
             .ok_or_else(|| Error::Overflow(id.clone()))?;
         let Some(rated) = rated else { return Ok(None) };
         let window = match per {
@@ -207,6 +219,18 @@ impl Rater<'_> {
         let quantity = quantity.ok_or_else(|| Error::Overflow(meter.to_owned()))?;
         usage.windows = vec![Window { start: self.period.start, quantity }];
         Ok(usage)
+    }
+
+    /// The part of its whole window that a level stood for; of what is counted, all.
+    fn share(&self, meter: &str, per: Per, start: Timestamp) -> Result<Ratio, Error> {
+        let meter = self.product.meter(meter).map(|meter| &meter.aggregation);
+        match meter {
+            Some(Aggregation::TimeWeighted { .. }) => {
+                let zone = windows::zone(self.terms)?;
+                windows::share(self.terms, per, start, &zone, self.period)
+            }
+            _ => Ok(Ratio::ONE),
+        }
     }
 
     fn unit(&self, charge: &Charge) -> String {

@@ -14,6 +14,9 @@ use super::{
 };
 use crate::plan::{Per, Rounding, Tier};
 
+/// Decimals of a quantity (SPEC 12).
+const QUANTITY_DECIMALS: u32 = 6;
+
 /// An exact amount and how it came about.
 #[derive(Debug, Clone)]
 pub(super) struct Rated {
@@ -69,21 +72,39 @@ impl Package {
     }
 }
 
+/// What is known of a limit's windows, by their starts.
+pub(super) struct Windows<'a> {
+    pub(super) per: Per,
+    /// `None`: unlimited.
+    pub(super) included: &'a dyn Fn(Timestamp) -> Option<Decimal>,
+    /// The part of the window that its usage counts for.
+    pub(super) share: &'a dyn Fn(Timestamp) -> Ratio,
+}
+
+/// A quantity that stood for a part of its window, with the six decimals of a quantity.
+pub(super) fn in_part(quantity: Decimal, share: Ratio) -> Option<Decimal> {
+    if share.is_one() {
+        return Some(quantity);
+    }
+    let part = quantity.checked_mul(share.part)?.checked_div(share.whole)?;
+    Some(part.round_dp_with_strategy(QUANTITY_DECIMALS, RoundingStrategy::MidpointAwayFromZero))
+}
+
 /// The usage past what each window includes; `None` in the outer option when
 /// exact arithmetic ends, in the inner one when nothing is over.
 pub(super) fn over(
     usage: &MeterUsage,
-    per: Per,
+    of: &Windows<'_>,
     package: Package,
     currency: Currency,
-    included: impl Fn(Timestamp) -> Option<Decimal>,
 ) -> Option<Option<Rated>> {
     let mut excess = Decimal::ZERO;
     let mut windows_over: Vec<(&Window, Decimal)> = Vec::new();
     for window in &usage.windows {
-        let Some(free) = included(window.start) else { continue };
+        let Some(free) = (of.included)(window.start) else { continue };
         if window.quantity > free {
-            excess = plus(excess, window.quantity.checked_sub(free)?)?;
+            let over = in_part(window.quantity.checked_sub(free)?, (of.share)(window.start))?;
+            excess = plus(excess, over)?;
             windows_over.push((window, free));
         }
     }
@@ -92,10 +113,12 @@ pub(super) fn over(
         [] => return Some(None),
         [(window, free)] => {
             let (used, free) = (words::number(window.quantity), words::number(*free));
-            format!("({used} - {free} included) = ")
+            let share = (of.share)(window.start);
+            let part = if share.is_one() { "" } else { " for a part of the window" };
+            format!("({used} - {free} included){part} = ")
         }
         many => {
-            let word = if per == Per::Period { "window" } else { per.word() };
+            let word = if of.per == Per::Period { "window" } else { of.per.word() };
             format!("over on {} of {} {word}s: ", many.len(), usage.windows.len())
         }
     };

@@ -5,12 +5,13 @@
 //! with one allowance, by the later of them.
 
 use jiff::{Timestamp, tz::TimeZone};
+use rust_decimal::Decimal;
 use tenure_core::{
     Period,
     period::{calendar_day, calendar_month},
 };
 
-use super::{Error, WINDOWS_MAX};
+use super::{Error, WINDOWS_MAX, exact::Ratio};
 use crate::{contract::Terms, plan::Per};
 
 /// The windows that the invoice of `period` bills, by time, cut at the start
@@ -41,6 +42,24 @@ pub fn windows(terms: &Terms, period: Period, per: Per) -> Result<Vec<Period>, E
         at = window.end;
     }
     Ok(all)
+}
+
+/// The part of a whole window that lies within the terms: a level that stood for a part of it
+/// counts for that part (GB-months, SPEC 12).
+pub(super) fn share(
+    terms: &Terms,
+    per: Per,
+    start: Timestamp,
+    zone: &TimeZone,
+    period: Period,
+) -> Result<Ratio, Error> {
+    let window = whole(per, start, zone, period)?;
+    let last = [terms.end, terms.stretch.as_ref().and_then(|s| s.windows_to)];
+    let end = last.into_iter().flatten().min().map_or(window.end, |end| end.min(window.end));
+    let micros =
+        |from: Timestamp, to: Timestamp| Decimal::from(to.as_microsecond() - from.as_microsecond());
+    let (part, whole) = (micros(start.max(window.start), end), micros(window.start, window.end));
+    Ok(if part == whole { Ratio::ONE } else { Ratio { part, whole } })
 }
 
 /// The window that contains `at`, not cut.
