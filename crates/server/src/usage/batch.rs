@@ -17,6 +17,7 @@ use super::{
     check::{Checked, Checker, Reading, Refusal},
     event::{Arrived, CloudEvent, Text},
     lanes::{Step, Watermark},
+    live::Added,
     refused::Refused,
 };
 use crate::subscriptions::entitlements::Situation;
@@ -345,6 +346,18 @@ impl<'a, 's> Batch<'a, 's> {
         let entries = self.voids.iter().chain(&self.numbered);
         let new = entries.filter(|entry| entry.is_new() && entry.event.target.is_some());
         new.map(|entry| (&entry.event, &self.readings[entry.readings.clone()])).collect()
+    }
+
+    /// What Prometheus is told of the new events.
+    pub(super) fn live(&self) -> Added<'s> {
+        let mut added = Added::default();
+        for entry in self.entries().filter(|entry| entry.is_new()) {
+            added.event();
+            for reading in &self.readings[entry.readings.clone()] {
+                added.reading(reading.meter, entry.event.time, reading.quantity);
+            }
+        }
+        added
     }
 
     /// The answer; a minimal one only lists what is not recorded.

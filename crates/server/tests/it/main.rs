@@ -35,5 +35,7 @@ mod signing;
 mod softhsm;
 mod usage;
 mod usage_bodies;
+mod usage_dimensions;
 mod usage_lanes;
+mod usage_retention;
 mod usage_voids;
