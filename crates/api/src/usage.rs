@@ -164,6 +164,51 @@ pub struct RefusedEvents {
     pub counts: Vec<RefusedCount>,
 }
 
+/// A total of one point of a series.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SeriesTotal {
+    /// Of which value of the dimension; absent: of events without it, or of all together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "eu-1")]
+    pub value: Option<String>,
+    /// In the meter's unit.
+    #[schema(value_type = String, example = "1034000")]
+    pub quantity: Decimal,
+    /// How many events.
+    #[schema(example = 1_034_000)]
+    pub events: i64,
+}
+
+/// A day or hour of a series.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SeriesPoint {
+    /// Included.
+    pub start: Timestamp,
+    /// Excluded.
+    pub end: Timestamp,
+    /// By value of the dimension; of nothing that happened, none.
+    pub totals: Vec<SeriesTotal>,
+}
+
+/// What was used of one meter over time.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct UsageSeries {
+    /// Its id.
+    #[schema(example = "events")]
+    pub meter: String,
+    /// What one is called.
+    #[schema(example = "event")]
+    pub unit: String,
+    /// The dimension that tells totals apart.
+    #[schema(example = "region")]
+    pub by: Option<String>,
+    /// The zone of days.
+    #[schema(example = "Europe/Berlin")]
+    pub time_zone: String,
+    /// Oldest first, without gaps.
+    pub points: Vec<SeriesPoint>,
+}
+
 /// What making rollups again came to.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct RebuildReport {

@@ -125,10 +125,25 @@ fn redefined(old: &Meter, new: &Meter) -> Vec<String> {
         differ("field", field(old), field(new)),
         differ("unit", old.unit.clone(), new.unit.clone()),
         differ("divide_by", old.divide_by.to_string(), new.divide_by.to_string()),
+        differ("list of dimensions", listed(&old.dimensions), listed(&new.dimensions)),
+        differ("filter", filter(old), filter(new)),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+fn listed(texts: &[String]) -> String {
+    if texts.is_empty() { "empty".to_owned() } else { texts.join(", ") }
+}
+
+fn filter(meter: &Meter) -> String {
+    let parts: Vec<String> = meter
+        .only
+        .iter()
+        .map(|(field, texts)| format!("{field} = {}", texts.join(" or ")))
+        .collect();
+    listed(&parts)
 }
 
 fn note(found: &mut Vec<Change>, subject: &str, text: impl Into<String>) {

@@ -44,6 +44,8 @@ pub(crate) enum Naming {
     Variable,
     /// A deployment model.
     Model,
+    /// A member of an event's data.
+    Field,
 }
 
 /// A table of known keys.
@@ -217,6 +219,21 @@ static METER: Table = Table {
             "reported_as",
             Shape::Text,
             "Name of the same number in a license heartbeat, where it differs from the id.",
+        ),
+        may(
+            "dimensions",
+            TEXTS,
+            "Fields of the event's data by which totals are told apart, at most 5: region, model.",
+        ),
+        may(
+            "where",
+            Shape::Map(Naming::Field, &Shape::Either(&[Shape::Text, TEXTS])),
+            "Which events count: fields of the data, and the text or texts that each may be.",
+        ),
+        may(
+            "metric",
+            Shape::Text,
+            "Name of a Prometheus counter of it by client_id; of `last` and `time_weighted`, of a gauge.",
         ),
     ],
 };

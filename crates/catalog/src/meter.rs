@@ -1,5 +1,7 @@
 //! What is counted: meters (consumed over time) and allocations (held).
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +28,29 @@ pub struct Meter {
     /// (SPEC 5), where that differs from the id.
     #[serde(default)]
     pub reported_as: Option<String>,
+    /// Members of an event's `data` by which totals are told apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dimensions: Vec<String>,
+    /// Which events count: members of `data`, and the texts that each may be.
+    #[serde(default, rename = "where", skip_serializing_if = "BTreeMap::is_empty")]
+    pub only: BTreeMap<String, Vec<String>>,
+    /// What Prometheus knows it as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+}
+
+/// Dimensions of a meter at most.
+pub const DIMENSIONS_MAX: usize = 5;
+
+impl Meter {
+    /// Whether another definition counts the same events in the same way.
+    pub fn counts_as(&self, other: &Self) -> bool {
+        self.event_type == other.event_type
+            && self.aggregation == other.aggregation
+            && self.divide_by == other.divide_by
+            && self.dimensions == other.dimensions
+            && self.only == other.only
+    }
 }
 
 /// How a CloudEvent's value is read and added up. `field` names a member of

@@ -59,6 +59,7 @@ fn holds(shape: &Shape) -> String {
         Shape::Map(Naming::Id, inner) => format!("by id: {}", holds(inner)),
         Shape::Map(Naming::Variable, inner) => format!("by variable: {}", holds(inner)),
         Shape::Map(Naming::Model, inner) => format!("by model: {}", holds(inner)),
+        Shape::Map(Naming::Field, inner) => format!("by field: {}", holds(inner)),
         Shape::Table(table) => {
             let anchor = table.name.replace(' ', "-");
             format!("[{}](#{anchor})", table.name)

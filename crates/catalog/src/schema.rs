@@ -57,6 +57,7 @@ fn shape(of: &Shape, defs: &mut Map<String, Value>) -> Value {
                 Naming::Id => json!({ "pattern": "^[a-z][a-z0-9_-]{0,47}$" }),
                 Naming::Variable => json!({ "pattern": "^[A-Z_][A-Z0-9_]{0,47}$" }),
                 Naming::Model => json!({ "enum": MODEL_WORDS }),
+                Naming::Field => json!({ "pattern": "^[A-Za-z_][A-Za-z0-9_-]{0,47}$" }),
             };
             let inner = shape(inner, defs);
             json!({ "type": "object", "propertyNames": names, "additionalProperties": inner })

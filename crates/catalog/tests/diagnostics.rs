@@ -46,6 +46,40 @@ macro_rules! shows {
 }
 
 shows! {
+    meters_with_filters_and_dimensions: r#"[plans.pro]
+name = "Pro"
+models = ["managed"]
+price = "custom"
+
+[meters.good]
+type = "run"
+count = true
+dimensions = ["region", "Tier"]
+where = { userKind = ["a", "b"], region = "eu" }
+metric = "runs_total"
+
+[meters.bad]
+type = "run"
+unique = "who"
+dimensions = ["a", "a", "b", "c", "d", "", "e"]
+where = { "no field" = "x", empty = [], number = 5 }
+metric = "runs"
+
+[meters.named]
+type = "run"
+sum = "n"
+metric = "runs_sum"
+
+[meters.reserved]
+type = "run"
+last = "n"
+metric = "tenure_runs"
+
+[meters.unnamed]
+type = "run"
+last = "n"
+metric = "Runs per day"
+"#;
     a_text_that_is_no_toml: "[plans.pro\nname = Pro\n";
     two_plans_with_one_id: "[plans.pro]\nname = \"A\"\nprice = \"custom\"\nmodels = [\"managed\"]\n\n[plans.pro]\nname = \"B\"\n";
     unknown_keys_and_wrong_kinds: r#"[plans.pro]

@@ -68,6 +68,25 @@ fn a_version_without_changes_says_nothing() {
 }
 
 #[test]
+fn what_a_meter_counts_and_tells_apart_never_changes_and_its_metric_may() {
+    let with = |text: &str| format!("type = \"rca.query\", count = true{text}");
+    let refused = |text: &str| {
+        let (old, new) = edited(&[("type = \"rca.query\", count = true", &with(text))]);
+        changes(&old, &new).err().map(|all| all[0].text.clone()).unwrap_or_default()
+    };
+    assert_eq!(
+        refused(", dimensions = [\"b\", \"a\"]"),
+        "its list of dimensions was empty and would be a, b"
+    );
+    assert_eq!(
+        refused(", where = { z = \"1\", kind = [\"y\", \"x\"] }"),
+        "its filter was empty and would be kind = x or y, z = 1"
+    );
+    let (old, new) = edited(&[("billing_rca_queries_total", "rca_queries_total")]);
+    assert!(changes(&old, &new).is_ok());
+}
+
+#[test]
 fn a_meter_is_never_redefined_or_dropped() {
     let (old, new) = edited(&[
         ("type = \"event.ingested\", count = true", "type = \"event.seen\", sum = \"count\""),

@@ -93,10 +93,12 @@ CREATE TABLE usage_events (
     generation integer NOT NULL,
     -- Names the event: its key, or what stands for its number.
     key uuid NOT NULL,
+    -- true: measured by a `time_weighted` meter, and never dropped by its month.
+    kept boolean NOT NULL DEFAULT false,
     quantity numeric(21, 6) NOT NULL,
     -- What a `unique` meter counts once.
     member text,
-    -- By what the meter tells its events apart; '' when it does not.
+    -- By what the meter tells its events apart, as JSON; '' when it does not.
     dimension text NOT NULL DEFAULT '',
     source text NOT NULL,
     event_id text NOT NULL,
@@ -104,14 +106,19 @@ CREATE TABLE usage_events (
     epoch bigint,
     number bigint,
     payload bigint
-) PARTITION BY RANGE (received_at);
+) PARTITION BY LIST (kept);
 CREATE INDEX usage_events_by_time ON usage_events (tenant_id, subscription_id, meter_id, occurred_at);
 CREATE INDEX usage_events_by_number ON usage_events (tenant_id, source, epoch, number)
     WHERE number IS NOT NULL;
 CREATE INDEX usage_events_by_arrival ON usage_events USING brin (received_at) WITH (pages_per_range = 16);
 SELECT isolate('usage_events');
 GRANT SELECT, INSERT, DELETE ON usage_events TO tenure_tenant;
-CREATE TABLE usage_events_default PARTITION OF usage_events DEFAULT;
+CREATE TABLE usage_events_kept PARTITION OF usage_events FOR VALUES IN (true);
+SELECT isolate_partition('usage_events_kept');
+CREATE TABLE usage_events_monthly PARTITION OF usage_events FOR VALUES IN (false)
+    PARTITION BY RANGE (received_at);
+SELECT isolate_partition('usage_events_monthly');
+CREATE TABLE usage_events_default PARTITION OF usage_events_monthly DEFAULT;
 SELECT isolate_partition('usage_events_default');
 
 -- Events of a batch together: a row an event would cost more than everything else.
@@ -144,6 +151,89 @@ SELECT isolate('usage_chunks');
 GRANT SELECT, INSERT, DELETE ON usage_chunks TO tenure_tenant;
 CREATE TABLE usage_chunks_default PARTITION OF usage_chunks DEFAULT;
 SELECT isolate_partition('usage_chunks_default');
+
+-- Months of single events. Roles that serve requests cannot make or drop tables, so the owner
+-- does it for them, in functions that do nothing else. What came before its month was made lies
+-- in the default partitions, the only place where the owner sees rows.
+CREATE POLICY upkeep ON usage_events_default TO tenure_owner USING (true) WITH CHECK (true);
+CREATE POLICY upkeep ON usage_chunks_default TO tenure_owner USING (true) WITH CHECK (true);
+
+CREATE TABLE usage_dropped_months (
+    month date PRIMARY KEY,
+    dropped_at timestamptz NOT NULL
+);
+GRANT SELECT ON usage_dropped_months TO tenure_tenant, tenure_vendor;
+
+CREATE FUNCTION usage_check_month(month date) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, public AS $$
+BEGIN
+    IF month IS NULL OR month <> date_trunc('month', month::timestamp)::date
+        OR month < '2000-01-01' OR month > '2199-12-01' THEN
+        RAISE EXCEPTION 'not the first day of a month of this time: %', month USING ERRCODE = '22023';
+    END IF;
+END $$;
+REVOKE ALL ON FUNCTION usage_check_month(date) FROM PUBLIC;
+
+-- Months of which events wait in the default partitions.
+CREATE FUNCTION usage_waiting_months() RETURNS SETOF date
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    SELECT DISTINCT date_trunc('month', received_at AT TIME ZONE 'UTC')::date FROM (
+        SELECT received_at FROM usage_events_default
+        UNION ALL SELECT received_at FROM usage_chunks_default) waiting
+$$;
+REVOKE ALL ON FUNCTION usage_waiting_months() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION usage_waiting_months() TO tenure_vendor;
+
+-- Makes a month and moves into it what waited for it; false when it is there already. Gives up
+-- rather than making batches wait behind it for long.
+CREATE FUNCTION usage_add_month(month date) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public SET lock_timeout = '5s' AS $$
+DECLARE
+    low timestamptz := month::timestamp AT TIME ZONE 'UTC';
+    high timestamptz := (month + interval '1 month')::timestamp AT TIME ZONE 'UTC';
+    base text;
+    child text;
+BEGIN
+    PERFORM usage_check_month(month);
+    PERFORM pg_advisory_xact_lock(hashtext('tenure usage months'));
+    IF to_regclass(format('public.usage_chunks_%s', to_char(month, 'YYYYMM'))) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    FOREACH base IN ARRAY ARRAY['usage_events', 'usage_chunks'] LOOP
+        child := format('%s_%s', base, to_char(month, 'YYYYMM'));
+        EXECUTE format('CREATE TABLE public.%I (LIKE public.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)',
+            child, base);
+        EXECUTE format('WITH moved AS (
+                DELETE FROM %I WHERE received_at >= $1 AND received_at < $2 RETURNING *)
+            INSERT INTO %I SELECT * FROM moved', base || '_default', child) USING low, high;
+        EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+            CASE base WHEN 'usage_events' THEN 'usage_events_monthly' ELSE base END, child, low, high);
+        PERFORM isolate_partition(format('public.%I', child)::regclass);
+    END LOOP;
+    RETURN true;
+END $$;
+REVOKE ALL ON FUNCTION usage_add_month(date) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION usage_add_month(date) TO tenure_vendor;
+
+-- Drops a month that ended more than 400 days before `at`. The caller has seen that nothing in
+-- it is open.
+CREATE FUNCTION usage_drop_month(month date, at timestamptz) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public SET lock_timeout = '5s' AS $$
+DECLARE
+    high timestamptz := (month + interval '1 month')::timestamp AT TIME ZONE 'UTC';
+BEGIN
+    PERFORM usage_check_month(month);
+    IF at IS NULL OR high + interval '400 days' > at THEN
+        RAISE EXCEPTION 'too young to be dropped: %', month USING ERRCODE = '22023';
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('tenure usage months'));
+    EXECUTE format('DROP TABLE public.%I', 'usage_events_' || to_char(month, 'YYYYMM'));
+    EXECUTE format('DROP TABLE public.%I', 'usage_chunks_' || to_char(month, 'YYYYMM'));
+    INSERT INTO usage_dropped_months (month, dropped_at) VALUES (month, at)
+    ON CONFLICT ON CONSTRAINT usage_dropped_months_pkey DO UPDATE SET dropped_at = excluded.dropped_at;
+END $$;
+REVOKE ALL ON FUNCTION usage_drop_month(date, timestamptz) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION usage_drop_month(date, timestamptz) TO tenure_vendor;
 
 -- Events taken back. The event stays; whoever counts looks here too.
 CREATE TABLE usage_voids (

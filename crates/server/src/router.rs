@@ -157,6 +157,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(usage::api::own_refused))
         .routes(routes!(usage::api::refused_of))
         .routes(routes!(usage::api::rebuild))
+        .routes(routes!(usage::api::own_series))
+        .routes(routes!(usage::api::series_of))
         .routes(routes!(billing::api::own))
         .routes(routes!(billing::api::show))
         // Invoices

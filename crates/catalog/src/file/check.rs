@@ -181,6 +181,11 @@ fn misnamed(key: &str, naming: Naming) -> Option<&'static str> {
             "environment variables are upper-case letters, digits and _, and start with a letter; at most 48 characters",
         ),
         Naming::Model => (true, ""),
+        Naming::Field => (
+            starts(|b| b.is_ascii_alphabetic() || *b == b'_')
+                && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)),
+            "fields of data are letters, digits, _ and -, and start with a letter; at most 48 characters",
+        ),
     };
     (!good || key.len() > ID_BYTES_MAX).then_some(rule)
 }

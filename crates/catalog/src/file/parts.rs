@@ -1,5 +1,7 @@
 //! What plans are made of: meters, allocations, features, values, support.
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 
 use super::{
@@ -8,9 +10,14 @@ use super::{
     report::{Report, suggest},
 };
 use crate::{
-    meter::{Aggregation, Allocation, Meter},
+    meter::{Aggregation, Allocation, DIMENSIONS_MAX, Meter},
     model::{Feature, OnCall, Setting, Support, Value, ValueKind, ValueType},
 };
+
+/// Longest name of a metric.
+const METRIC_LEN_MAX: usize = 64;
+/// Names of metrics that the server has for itself.
+const RESERVED_METRICS: &[&str] = &["tenure_", "billing_events_ingested"];
 
 pub(super) fn entries<'a>(root: &'a Node, table: &str) -> &'a [Entry] {
     root.get(table).map(Node::entries).unwrap_or_default()
@@ -32,6 +39,9 @@ pub(super) fn meters(report: &mut Report<'_>, root: &Node) -> Vec<Meter> {
             unit: node.text_of("unit").unwrap_or_else(|| singular(&entry.key)),
             divide_by: Decimal::from(divisor(report, node)),
             reported_as: node.text_of("reported_as"),
+            dimensions: dimensions(report, node),
+            only: only(report, node),
+            metric: metric(report, entry),
         }
     };
     entries(root, "meters").iter().map(meter).collect()
@@ -46,6 +56,81 @@ fn divisor(report: &mut Report<'_>, node: &Node) -> u64 {
         }
         Some(divisor) => divisor,
         None => 1,
+    }
+}
+
+fn dimensions(report: &mut Report<'_>, node: &Node) -> Vec<String> {
+    let given = node.get("dimensions").map(Node::list).unwrap_or_default();
+    if let Some(sixth) = given.get(DIMENSIONS_MAX) {
+        let text = format!("a meter has at most {DIMENSIONS_MAX} dimensions");
+        report.error(
+            &sixth.span,
+            text,
+            "every combination of their values is totalled apart".to_owned(),
+        );
+    }
+    let mut names: Vec<String> = Vec::new();
+    for node in given {
+        let name = node.text().unwrap_or_default();
+        if names.iter().any(|known| known == name) {
+            let text = format!("the dimension `{name}` is given twice");
+            report.error(&node.span, text, None);
+            continue;
+        }
+        names.push(name.to_owned());
+    }
+    // The order says nothing.
+    names.sort_unstable();
+    names
+}
+
+fn only(report: &mut Report<'_>, node: &Node) -> BTreeMap<String, Vec<String>> {
+    let mut only = BTreeMap::new();
+    for Entry { key, node, .. } in entries(node, "where") {
+        let one = node.text().map(|text| vec![text.to_owned()]);
+        let mut texts = one.unwrap_or_else(|| {
+            node.list().iter().filter_map(Node::text).map(str::to_owned).collect()
+        });
+        if texts.is_empty() && matches!(node.value, Found::List(_)) {
+            let text = format!("nothing passes a filter on `{key}` without a text");
+            report.error(&node.span, text, "name the texts that it may be".to_owned());
+        }
+        texts.sort_unstable();
+        texts.dedup();
+        only.insert(key.clone(), texts);
+    }
+    only
+}
+
+fn metric(report: &mut Report<'_>, entry: &Entry) -> Option<String> {
+    let found = entry.node.get("metric")?;
+    let name = found.text()?;
+    let plain = name.len() <= METRIC_LEN_MAX
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if !plain {
+        let hint =
+            "lower-case letters, digits and underscores, as in billing_queries_total".to_owned();
+        report.error(&found.span, format!("`{name}` is no name for Prometheus"), hint);
+    } else if RESERVED_METRICS.iter().any(|prefix| name.starts_with(prefix)) {
+        let text = format!("`{name}` is a name that Tenure uses itself");
+        report.error(&found.span, text, "choose another".to_owned());
+    } else if let Some(hint) = unsuitable(&entry.node, name.ends_with("_total")) {
+        let text = format!("`{name}` does not suit how `{}` is counted", entry.key);
+        report.error(&found.span, text, hint.to_owned());
+    }
+    Some(name.to_owned())
+}
+
+/// Why a meter is not shown under such a name: the names of counters end with `_total`.
+fn unsuitable(node: &Node, total: bool) -> Option<&'static str> {
+    let given = |word: &str| node.get(word).is_some();
+    if given("count") || given("sum") {
+        (!total).then_some("the name of a counter ends with _total")
+    } else if given("last") || given("time_weighted") {
+        total.then_some("the name of a gauge does not end with _total")
+    } else {
+        Some("only count, sum, last and time_weighted can be shown as they come in")
     }
 }
 

@@ -7,7 +7,10 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{extract::State, http::header, response::IntoResponse};
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::{
+        EncodeLabelSet,
+        text::{encode_eof, encode_registry},
+    },
     metrics::{counter::Counter, family::Family},
     registry::Registry,
 };
@@ -30,6 +33,8 @@ pub struct Metrics {
     pub requests: Family<StatusClass, Counter>,
     /// Usage events, by outcome.
     pub usage_events: Family<Outcome, Counter>,
+    /// Usage of each client.
+    pub usage: crate::usage::live::Live,
 }
 
 /// `2xx`, `4xx`, ...
@@ -53,7 +58,8 @@ impl Default for Metrics {
         let usage_events = Family::default();
         registry.register("http_requests", "Answered requests by status class", requests.clone());
         registry.register("usage_events", "Usage events by outcome", usage_events.clone());
-        Self { registry: Arc::new(registry), requests, usage_events }
+        let usage = crate::usage::live::Live::default();
+        Self { registry: Arc::new(registry), requests, usage_events, usage }
     }
 }
 
@@ -101,7 +107,9 @@ pub async fn readyz(State(app): State<App>) -> Result<Json<Health>, Problem> {
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
     let mut text = String::new();
-    encode(&mut text, &app.metrics().registry).map_err(Problem::internal)?;
+    encode_registry(&mut text, &app.metrics().registry).map_err(Problem::internal)?;
+    app.metrics().usage.encode(&mut text);
+    encode_eof(&mut text).map_err(Problem::internal)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text))
 }

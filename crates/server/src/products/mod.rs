@@ -131,10 +131,7 @@ async fn refuse_revived_meters(
         let Some(meter) = product.meter(&known.slug) else { continue };
         let before: tenure_catalog::Meter =
             serde_json::from_value(known.definition).map_err(Problem::internal)?;
-        let same = before.event_type == meter.event_type
-            && before.aggregation == meter.aggregation
-            && before.divide_by == meter.divide_by;
-        if !same {
+        if !before.counts_as(meter) {
             return Err(Problem::conflict(
                 "meter-redefined",
                 format!(

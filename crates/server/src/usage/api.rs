@@ -7,11 +7,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use tenure_api::usage::{Event, Producer, RebuildReport, Receipt, RefusedEvents, UsageSummary};
+use tenure_api::usage::{
+    Event, Producer, RebuildReport, Receipt, RefusedEvents, UsageSeries, UsageSummary,
+};
 use tenure_core::SubscriptionId;
 use utoipa::IntoParams;
 
-use super::{body, event, rebuild, refused, summary::DAYS_DEFAULT};
+use super::{
+    body, event, rebuild, refused,
+    series::{self, SeriesQuery},
+    summary::DAYS_DEFAULT,
+};
 use crate::{
     App,
     http::{Json, PageQuery, Problem, Query},
@@ -149,6 +155,35 @@ pub async fn refused_of(
     Query(query): Query<PageQuery>,
 ) -> Result<Json<RefusedEvents>, Problem> {
     refused::list(&app, tenant.id(), query.cursor()?).await.map(Json)
+}
+
+/// What the caller's subscription used over time
+///
+/// Totals of a meter by day or hour, told apart by one of its dimensions.
+#[utoipa::path(get, path = "/api/v1/usage/series", tag = "Usage", operation_id = "ownUsageSeries",
+    params(SeriesQuery), responses((status = 200, body = UsageSeries), (status = 422, body = Problem)))]
+pub async fn own_series(
+    State(app): State<App>,
+    key: ApiKey,
+    Query(query): Query<SeriesQuery>,
+) -> Result<Json<UsageSeries>, Problem> {
+    series::series(&app, key.0.tenant, key.0.subscription, &query).await.map(Json)
+}
+
+/// What a subscription used over time, for staff
+#[utoipa::path(get,
+    path = "/api/v1/admin/tenants/{tenant}/subscriptions/{subscription}/usage/series",
+    tag = "Usage", operation_id = "showUsageSeries",
+    params(("tenant" = String, Path), ("subscription" = SubscriptionId, Path), SeriesQuery),
+    responses((status = 200, body = UsageSeries), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub async fn series_of(
+    State(app): State<App>,
+    _staff: Staff,
+    tenant: PathTenant,
+    PathSubscription(id): PathSubscription,
+    Query(query): Query<SeriesQuery>,
+) -> Result<Json<UsageSeries>, Problem> {
+    series::series(&app, tenant.id(), id, &query).await.map(Json)
 }
 
 /// Make the rollups of a subscription again

@@ -17,6 +17,7 @@ use super::{
     check::{Checked, Checker, Reading, Refusal},
     event::{Arrived, CloudEvent, Text},
     lanes::{Step, Watermark},
+    live::Added,
     refused::Refused,
 };
 use crate::{quotas, subscriptions::entitlements::Situation};
@@ -358,6 +359,18 @@ impl<'a, 's> Batch<'a, 's> {
                 quantity: reading.quantity,
             })
         })
+    }
+
+    /// What Prometheus is told of the new events.
+    pub(super) fn live(&self) -> Added<'s> {
+        let mut added = Added::default();
+        for entry in self.entries().filter(|entry| entry.is_new()) {
+            added.event();
+            for reading in &self.readings[entry.readings.clone()] {
+                added.reading(reading.meter, entry.event.time, reading.quantity);
+            }
+        }
+        added
     }
 
     /// The answer; a minimal one only lists what is not recorded.

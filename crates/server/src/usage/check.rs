@@ -1,6 +1,6 @@
 //! Whether one event can be recorded, and what of it each meter counts.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
@@ -20,6 +20,8 @@ const ATTRIBUTE_LEN_MAX: usize = 256;
 const SOURCE_LEN_MAX: usize = 512;
 /// Longest value that a `unique` meter counts once, in bytes.
 const MEMBER_LEN_MAX: usize = 256;
+/// Longest value of a dimension, in bytes.
+const DIMENSION_LEN_MAX: usize = 64;
 /// Most digits of `sequence` and `epoch`.
 const DIGITS_MAX: usize = 18;
 /// Longest `data`, in bytes.
@@ -48,14 +50,11 @@ fn refuse(reason: &'static str, detail: impl Into<String>) -> Refusal {
 #[derive(Debug)]
 pub(super) struct Reading<'a, 's> {
     pub(super) meter_id: i32,
-    /// Its id in the product file.
-    pub(super) meter: &'s str,
+    pub(super) meter: &'s Meter,
     pub(super) quantity: Decimal,
     pub(super) member: Option<Cow<'a, str>>,
     /// By what the meter tells its events apart; empty when it does not.
     pub(super) dimension: String,
-    /// Whether it must be found without unpacking a chunk.
-    pub(super) kept_alone: bool,
 }
 
 /// An event that names itself well.
@@ -239,9 +238,13 @@ impl<'s> Checker<'s> {
         data: Option<&'a RawValue>,
         readings: &mut Vec<Reading<'a, 's>>,
     ) -> Result<(), Refusal> {
-        let before = readings.len();
+        let mut known = false;
         for meter in &self.situation.catalog.product.meters {
             if meter.event_type != kind {
+                continue;
+            }
+            known = true;
+            if !selects(meter, data)? {
                 continue;
             }
             let number = self.situation.catalog.meters.get(&meter.id);
@@ -249,16 +252,10 @@ impl<'s> Checker<'s> {
                 refuse("unknown_type", format!("The meter `{}` is not known here.", meter.id))
             })?;
             let (quantity, member) = reading(meter, data)?;
-            readings.push(Reading {
-                meter_id,
-                meter: &meter.id,
-                quantity,
-                member,
-                dimension: String::new(),
-                kept_alone: matches!(meter.aggregation, Aggregation::TimeWeighted { .. }),
-            });
+            let dimension = dimension(meter, data)?;
+            readings.push(Reading { meter_id, meter, quantity, member, dimension });
         }
-        if readings.len() == before { Err(self.unknown(kind)) } else { Ok(()) }
+        if known { Ok(()) } else { Err(self.unknown(kind)) }
     }
 
     fn unknown(&self, kind: &str) -> Refusal {
@@ -471,6 +468,47 @@ fn plain<'a>(text: Cow<'a, str>, name: &str, len_max: usize) -> Result<Cow<'a, s
         return Err(refuse("bad_text", format!("`{name}` has control characters.")));
     }
     Ok(text)
+}
+
+/// A member of `data` as a text; nothing when it is absent, or no text, number or flag.
+fn text_of<'a>(data: Option<&'a RawValue>, field: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
+    let Some(data) = data else { return Ok(None) };
+    let found = member(data, field).map_err(|detail| refuse("bad_data", detail))?;
+    let Some(raw) = found.filter(|raw| !raw.get().starts_with(['{', '[', 'n'])) else {
+        return Ok(None);
+    };
+    if raw.get().starts_with('"') {
+        let text: Text<'a> = serde_json::from_str(raw.get())
+            .map_err(|_| refuse("bad_data", format!("`data.{field}` is no text.")))?;
+        return Ok(Some(text.0));
+    }
+    Ok(Some(Cow::Borrowed(raw.get())))
+}
+
+/// Whether a meter counts an event with this data.
+fn selects(meter: &Meter, data: Option<&RawValue>) -> Result<bool, Refusal> {
+    for (field, texts) in &meter.only {
+        let found = text_of(data, field)?;
+        if !found.is_some_and(|found| texts.iter().any(|text| *text == found)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// By what a meter tells the event apart: the dimensions that it has, as JSON.
+fn dimension(meter: &Meter, data: Option<&RawValue>) -> Result<String, Refusal> {
+    let mut found = BTreeMap::new();
+    for field in &meter.dimensions {
+        if let Some(text) = text_of(data, field)? {
+            found.insert(field, plain(text, field, DIMENSION_LEN_MAX)?);
+        }
+    }
+    if found.is_empty() {
+        return Ok(String::new());
+    }
+    serde_json::to_string(&found)
+        .map_err(|_| refuse("bad_data", "The dimensions cannot be written down."))
 }
 
 /// The value that a meter reads of an event's data.

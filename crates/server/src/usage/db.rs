@@ -322,6 +322,7 @@ pub(super) async fn insert_rows(
     let records = || rows.iter().map(|row| &row.record);
     let meters: Vec<Option<i32>> = rows.iter().map(|row| row.meter_id).collect();
     let keys: Vec<Uuid> = rows.iter().map(|row| row.key).collect();
+    let kept: Vec<bool> = rows.iter().map(|row| row.kept).collect();
     let times: Vec<jiff_sqlx::Timestamp> = records().map(|one| one.time.to_sqlx()).collect();
     let quantities: Vec<Decimal> = records().map(|one| one.quantity).collect();
     let members: Vec<Option<&str>> = records().map(|one| one.member).collect();
@@ -334,11 +335,12 @@ pub(super) async fn insert_rows(
         records().map(|one| one.sequence.map(|_| one.payload)).collect();
     sqlx::query!(
         "INSERT INTO usage_events (tenant_id, subscription_id, received_at, generation, meter_id,
-             occurred_at, key, quantity, member, dimension, source, event_id, epoch, number, payload)
+             occurred_at, key, kept, quantity, member, dimension, source, event_id, epoch, number,
+             payload)
          SELECT $1, $2, $3, $4, given.*
-         FROM unnest($5::integer[], $6::timestamptz[], $7::uuid[], $8::numeric[], $9::text[],
-                 $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[])
-             AS given",
+         FROM unnest($5::integer[], $6::timestamptz[], $7::uuid[], $8::boolean[], $9::numeric[],
+                 $10::text[], $11::text[], $12::text[], $13::text[], $14::bigint[], $15::bigint[],
+                 $16::bigint[]) AS given",
         tenant,
         place.subscription.uuid(),
         place.received_at.to_sqlx() as jiff_sqlx::Timestamp,
@@ -346,6 +348,7 @@ pub(super) async fn insert_rows(
         &meters as &[Option<i32>],
         &times as &[jiff_sqlx::Timestamp],
         &keys,
+        &kept,
         &quantities,
         &members as &[Option<&str>],
         &dimensions as &[&str],

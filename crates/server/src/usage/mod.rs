@@ -25,9 +25,12 @@ mod event;
 pub(crate) mod generations;
 pub(crate) mod intake;
 mod lanes;
+pub mod live;
 pub(crate) mod raw;
 mod rebuild;
 pub mod refused;
+pub mod retention;
+pub mod series;
 mod store;
 pub mod summary;
 mod totals;
@@ -84,6 +87,7 @@ async fn record<'a>(
         batch.pretend();
     } else if !batch.is_empty() || !batch.refused().is_empty() {
         store(app, principal, &situation, &mut batch, now).await?;
+        app.metrics().usage.add(&situation.tenant.slug, batch.live());
     }
     let receipt = batch.receipt(minimal);
     count(app, &receipt);

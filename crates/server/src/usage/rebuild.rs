@@ -18,7 +18,7 @@ use super::{
     generations::{self, With},
     raw::{Found, Scan},
     store::{BUCKET_SECONDS, Members, Rollup, Rollups, bucket, hash},
-    totals::Stretches,
+    totals::{self, Stretches},
 };
 use crate::{
     App,
@@ -157,6 +157,12 @@ pub(super) async fn subscription(
     let situation = situation(app, tenant, id).await?;
     let mut tx = app.db().tenant(tenant).await?;
     let generation = generations::enter(&mut tx, id, With::Nobody).await?;
+    if totals::is_dropped(&mut tx, situation.subscription.anchor).await? {
+        return Err(Problem::conflict(
+            "usage-dropped",
+            "Single events of this subscription are no longer kept, so its rollups stay as they are.",
+        ));
+    }
     let mut asked = Stretches::default();
     let from = situation.subscription.anchor;
     let to = call.now.checked_add(SignedDuration::from_hours(24)).unwrap_or(call.now);
@@ -292,14 +298,15 @@ async fn stored(tx: &mut TenantTx, id: SubscriptionId) -> Result<BTreeMap<Place4
 
 async fn write(tx: &mut TenantTx, id: SubscriptionId, made: &Made) -> Result<(), Problem> {
     let tenant = tx.tenant().uuid();
-    for table in ["usage_rollups", "usage_members"] {
-        let sql = format!("DELETE FROM {table} WHERE tenant_id = $1 AND subscription_id = $2");
-        sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(tenant)
-            .bind(id.uuid())
-            .execute(&mut **tx)
-            .await?;
-    }
+    sqlx::query!(
+        "WITH members AS (
+             DELETE FROM usage_members WHERE tenant_id = $1 AND subscription_id = $2)
+         DELETE FROM usage_rollups WHERE tenant_id = $1 AND subscription_id = $2",
+        tenant,
+        id.uuid()
+    )
+    .execute(&mut **tx)
+    .await?;
     write_rollups(tx, id, made).await?;
     let places = || made.members.iter().map(|(place, _)| place);
     let meters: Vec<i32> = places().map(|place| place.0).collect();

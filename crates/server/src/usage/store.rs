@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use tenure_api::evidence::Counted;
+use tenure_catalog::Aggregation;
 use uuid::Uuid;
 
 use super::{
@@ -115,6 +116,8 @@ pub(super) struct Row<'b> {
     /// `None`: no meter counts it.
     pub(super) meter_id: Option<i32>,
     pub(super) key: Uuid,
+    /// Never dropped: a `time_weighted` meter needs what it measured last, however long ago.
+    pub(super) kept: bool,
     pub(super) record: Record<'b>,
 }
 
@@ -155,13 +158,15 @@ impl<'b> Writes<'b> {
         let mut buffer = Vec::with_capacity(256);
         for (event, readings) in events {
             if readings.is_empty() {
-                packed.push(Row { meter_id: None, key: event.key, record: record(event, None) });
+                let record = record(event, None);
+                packed.push(Row { meter_id: None, key: event.key, kept: false, record });
             }
             for reading in *readings {
                 let record = record(event, Some(reading));
                 self.count(reading.meter_id, &record, &mut buffer);
-                let row = Row { meter_id: Some(reading.meter_id), key: event.key, record };
-                if reading.kept_alone { self.rows.push(row) } else { packed.push(row) }
+                let kept = matches!(reading.meter.aggregation, Aggregation::TimeWeighted { .. });
+                let row = Row { meter_id: Some(reading.meter_id), key: event.key, kept, record };
+                if row.kept { self.rows.push(row) } else { packed.push(row) }
             }
         }
         if packed.len() < CHUNK_EVENTS_MIN {
@@ -205,7 +210,7 @@ pub(super) fn hash(record: &Record<'_>, buffer: &mut Vec<u8>) -> u128 {
 
 fn record<'b>(event: &'b Checked<'_>, reading: Option<&'b Reading<'_, '_>>) -> Record<'b> {
     Record {
-        meter: reading.map_or("", |reading| reading.meter),
+        meter: reading.map_or("", |reading| &reading.meter.id),
         time: event.time,
         quantity: reading.map_or(Decimal::ONE, |reading| reading.quantity),
         member: reading.and_then(|reading| reading.member.as_deref()),

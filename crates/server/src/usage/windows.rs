@@ -6,7 +6,7 @@
 //! `unique` and `time_weighted` meters cannot be added up from rollups and are
 //! computed from events.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use tenure_catalog::{Aggregation, Meter};
 use tenure_core::{Period, SubscriptionId};
@@ -14,6 +14,7 @@ use tenure_tenancy::TenantTx;
 
 use super::{
     raw::{self, Edges},
+    retention::RETENTION_DAYS,
     store::{BUCKET_SECONDS, Rollup, bucket},
     totals::{self, Stretches},
 };
@@ -58,7 +59,7 @@ pub(crate) async fn windows(
     }
     let plan = Plan::new(situation, asked, now)?;
     let cutoff = cutoff.unwrap_or(i32::MAX);
-    let found = plan.run(tx, situation.subscription.id, cutoff).await?;
+    let found = plan.run(tx, situation.subscription.id, now, cutoff).await?;
     let mut found = found.into_iter();
     let totals = asked.iter().map(|one| found.by_ref().take(one.windows.len()).collect()).collect();
     Ok(totals)
@@ -112,10 +113,29 @@ impl<'a> Plan<'a> {
         self.edges.push(slot, meter, last, window.end);
     }
 
+    /// Events of a window's edge may be gone; a total without them would be wrong.
+    async fn refuse_dropped(&self, tx: &mut TenantTx, now: Timestamp) -> Result<(), Problem> {
+        let kept = SignedDuration::from_hours(24 * RETENTION_DAYS);
+        let first = self.edges.lower.iter().map(|lower| lower.to_jiff()).min();
+        let Some(first) = first.filter(|first| first.checked_add(kept).is_ok_and(|at| at <= now))
+        else {
+            return Ok(());
+        };
+        if totals::is_dropped(tx, first).await? {
+            return Err(Problem::conflict(
+                "usage-dropped",
+                "The time asked for begins or ends inside a quarter of an hour whose single \
+                 events are no longer kept.",
+            ));
+        }
+        Ok(())
+    }
+
     async fn run(
         self,
         tx: &mut TenantTx,
         subscription: SubscriptionId,
+        now: Timestamp,
         cutoff: i32,
     ) -> Result<Vec<Total>, Problem> {
         let mut sums: Vec<Option<Rollup>> = vec![None; self.meters.len()];
@@ -125,6 +145,7 @@ impl<'a> Plan<'a> {
         }
         let mut edges = Edges::default();
         if !self.edges.is_empty() {
+            self.refuse_dropped(tx, now).await?;
             edges = raw::edges(tx, subscription, &self.edges, cutoff).await?;
             parts.extend(edges.rollups.iter().map(|(slot, rollup)| (*slot, *rollup)));
         }
@@ -180,7 +201,7 @@ fn total(meter: &Meter, sums: Option<&Rollup>) -> Total {
     Total { quantity: in_units(meter, raw), events: sums.events, digest: sums.digest.to_be_bytes() }
 }
 
-fn in_units(meter: &Meter, raw: Decimal) -> Decimal {
+pub(super) fn in_units(meter: &Meter, raw: Decimal) -> Decimal {
     raw.checked_div(meter.divide_by).unwrap_or(raw)
 }
 

@@ -39,5 +39,7 @@ mod simulation;
 mod softhsm;
 mod usage;
 mod usage_bodies;
+mod usage_dimensions;
 mod usage_lanes;
+mod usage_retention;
 mod usage_voids;
