@@ -503,7 +503,6 @@ pub(crate) async fn high_water(
 }
 
 /// What a heartbeat changes.
-#[derive(Clone)]
 pub(crate) struct Beat {
     pub(crate) id: InstanceId,
     pub(crate) seq: u64,
@@ -528,41 +527,21 @@ impl Beaten {
     }
 }
 
-/// Writes the next heartbeat of an active instance: the whole of the common path. `None` where it
-/// is not the next, or the instance not active; then nothing was written.
-pub(crate) async fn beat(tx: &mut TenantTx, beat: &Beat) -> Result<Option<Beaten>, Problem> {
+/// Writes the next heartbeats of active instances, each of another one: the whole of the common
+/// path. Returns those that were written: what is not the next, or of an instance that is not
+/// active, is not. Nor is a row that somebody else holds: who holds several rows waits for none.
+pub(crate) async fn beat<'a>(
+    tx: &mut TenantTx,
+    beats: impl Iterator<Item = &'a Beat> + Clone,
+) -> Result<Vec<Beaten>, Problem> {
     let tenant = tx.tenant().uuid();
-    let row = sqlx::query!(
-        r#"UPDATE instances SET seq = seq + 1, last_seen_at = $5,
-               recent = substr(recent || $4, greatest(length(recent) + 32 - 256, 0) + 1),
-               stats_at = CASE WHEN stats = $6 THEN stats_at ELSE $5 END,
-               stats = $6, version = coalesce($7, version)
-           WHERE tenant_id = $1 AND id = $2 AND seq = $3 AND status = 'active' AND public_key IS NOT NULL
-           RETURNING recent, coalesce(stats_at = $5, false) AS "changed!""#,
-        tenant,
-        beat.id.uuid(),
-        number(beat.seq)?.saturating_sub(1),
-        &beat.digest.as_bytes()[..],
-        beat.now.to_sqlx(),
-        beat.stats,
-        beat.version
-    )
-    .fetch_optional(&mut **tx)
-    .await?;
-    Ok(row.map(|row| Beaten::of(beat.id, &row.recent, row.changed)))
-}
-
-/// As [`beat`], several at once, each of another instance: those that were written. A row that
-/// somebody else holds is left alone, so nobody waits for who waits for them.
-pub(crate) async fn beat_all(tx: &mut TenantTx, beats: &[&Beat]) -> Result<Vec<Beaten>, Problem> {
-    let tenant = tx.tenant().uuid();
-    let ids: Vec<Uuid> = beats.iter().map(|beat| beat.id.uuid()).collect();
-    let seqs = beats.iter().map(|beat| number(beat.seq).map(|seq| seq.saturating_sub(1)));
-    let seqs: Vec<i64> = seqs.collect::<Result<_, _>>()?;
-    let digests: Vec<Vec<u8>> = beats.iter().map(|beat| beat.digest.as_bytes().to_vec()).collect();
-    let moments: Vec<jiff_sqlx::Timestamp> = beats.iter().map(|beat| beat.now.to_sqlx()).collect();
-    let stats: Vec<Value> = beats.iter().map(|beat| beat.stats.clone()).collect();
-    let versions: Vec<Option<String>> = beats.iter().map(|beat| beat.version.clone()).collect();
+    let ids: Vec<Uuid> = beats.clone().map(|beat| beat.id.uuid()).collect();
+    let before = beats.clone().map(|beat| number(beat.seq).map(|seq| seq.saturating_sub(1)));
+    let before: Vec<i64> = before.collect::<Result<_, _>>()?;
+    let digests: Vec<&[u8]> = beats.clone().map(|beat| &beat.digest.as_bytes()[..]).collect();
+    let moments: Vec<_> = beats.clone().map(|beat| beat.now.to_sqlx()).collect();
+    let stats: Vec<&Value> = beats.clone().map(|beat| &beat.stats).collect();
+    let versions: Vec<Option<&str>> = beats.map(|beat| beat.version.as_deref()).collect();
     let rows = sqlx::query!(
         r#"WITH given AS (
                SELECT * FROM unnest($2::uuid[], $3::bigint[], $4::bytea[], $5::timestamptz[],
@@ -581,10 +560,10 @@ pub(crate) async fn beat_all(tx: &mut TenantTx, beats: &[&Beat]) -> Result<Vec<B
            RETURNING i.id AS "id: InstanceId", i.recent, coalesce(i.stats_at = given.at, false) AS "changed!""#,
         tenant,
         &ids,
-        &seqs,
-        &digests,
+        &before,
+        &digests as _,
         &moments as _,
-        &stats,
+        &stats as _,
         &versions as _
     )
     .fetch_all(&mut **tx)

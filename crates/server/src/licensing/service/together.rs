@@ -10,12 +10,12 @@
 //! else holds while holding rows: who is not written here goes the longer way.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Mutex,
 };
 
 use axum::http::StatusCode;
-use tenure_core::{InstanceId, TenantId};
+use tenure_core::TenantId;
 use tokio::sync::oneshot;
 
 use super::proof;
@@ -31,7 +31,6 @@ const TOGETHER_MAX: usize = 64;
 const WAITING_MAX: usize = 1_024;
 
 /// The next call of an instance, as far as its own word goes.
-#[derive(Clone)]
 pub(super) struct Next {
     pub(super) beat: Beat,
     /// What it says that the answer before handed out.
@@ -115,7 +114,7 @@ impl Drop for Lane<'_> {
 /// Writes a heartbeat, with others of its tenant or alone.
 pub(super) async fn write(app: &App, tenant: TenantId, next: Next) -> Written {
     match app.licensing().lanes.join(tenant, next) {
-        Joined::Full(next) => alone(app, tenant, next).await,
+        Joined::Full(next) => alone(app, tenant, &next).await,
         Joined::Waits(hears) => hears.await.unwrap_or(Ok(None)),
         // On a task of its own: the caller may hang up, and others wait in the lane.
         Joined::First(next) => {
@@ -138,54 +137,49 @@ async fn run(app: App, tenant: TenantId, first: Waiting) {
 
 async fn write_some(app: &App, tenant: TenantId, some: Vec<Waiting>) {
     // Of an instance one at a time: what it sends twice is for the longer way to judge.
-    let mut of: HashMap<InstanceId, Waiting> = HashMap::with_capacity(some.len());
-    for waiting in some {
-        if of.contains_key(&waiting.next.beat.id) {
-            tell(waiting, Ok(None));
-        } else {
-            of.insert(waiting.next.beat.id, waiting);
+    let mut seen = HashSet::with_capacity(some.len());
+    let (some, again): (Vec<_>, Vec<_>) =
+        some.into_iter().partition(|waiting| seen.insert(waiting.next.beat.id));
+    again.into_iter().for_each(|waiting| waiting.hear(Ok(None)));
+    match all(app, tenant, some.iter().map(|waiting| &waiting.next)).await {
+        Ok(Some(written)) => {
+            for waiting in some {
+                let own = written.iter().find(|beaten| beaten.id == waiting.next.beat.id);
+                waiting.hear(Ok(own.map(|beaten| beaten.changed)));
+            }
+        }
+        Err(problem) if problem.status == StatusCode::SERVICE_UNAVAILABLE.as_u16() => {
+            some.into_iter().for_each(|waiting| waiting.hear(Err(problem.clone())));
+        }
+        // One of them is wrong, in what it says or in what the database thinks of it; the others
+        // shall not suffer for it.
+        Ok(None) | Err(_) => {
+            for waiting in some {
+                let written = alone(app, tenant, &waiting.next).await;
+                waiting.hear(written);
+            }
         }
     }
-    if of.len() > 1 {
-        match all(app, tenant, &of).await {
-            Ok(Some(written)) => {
-                for (id, waiting) in of {
-                    let written = written.iter().find(|beaten| beaten.id == id);
-                    tell(waiting, Ok(written.map(|beaten| beaten.changed)));
-                }
-                return;
-            }
-            Err(problem) if problem.status == StatusCode::SERVICE_UNAVAILABLE.as_u16() => {
-                of.into_values().for_each(|waiting| tell(waiting, Err(problem.clone())));
-                return;
-            }
-            // One of them is wrong, in what it says or in what the database thinks of it; the
-            // others shall not suffer for it.
-            Ok(None) | Err(_) => {}
-        }
-    }
-    for Waiting { next, told } in of.into_values() {
+}
+
+impl Waiting {
+    fn hear(self, written: Written) {
         // Who hung up does not need to know.
-        let _ = told.send(alone(app, tenant, next).await);
+        let _ = self.told.send(written);
     }
 }
 
-fn tell(waiting: Waiting, written: Written) {
-    let _ = waiting.told.send(written);
-}
-
-/// Several in one transaction; `None` where one of them did not know the nonce that it should, and
-/// nothing was written.
-async fn all(
+/// Several in one transaction: those that were written. `None` where one of them did not know the
+/// nonce that it should, and nothing was written.
+async fn all<'a>(
     app: &App,
     tenant: TenantId,
-    of: &HashMap<InstanceId, Waiting>,
+    some: impl Iterator<Item = &'a Next> + Clone,
 ) -> Result<Option<Vec<Beaten>>, Problem> {
-    let beats: Vec<&Beat> = of.values().map(|waiting| &waiting.next.beat).collect();
     let mut tx = app.db().tenant(tenant).await?;
-    let written = db::beat_all(&mut tx, &beats).await?;
+    let written = db::beat(&mut tx, some.clone().map(|next| &next.beat)).await?;
     let known = |beaten: &Beaten| {
-        of.get(&beaten.id).is_some_and(|waiting| waiting.next.follows(app, beaten))
+        some.clone().any(|next| next.beat.id == beaten.id && next.follows(app, beaten))
     };
     if !written.iter().all(known) {
         tx.rollback().await?;
@@ -195,15 +189,9 @@ async fn all(
     Ok(Some(written))
 }
 
-async fn alone(app: &App, tenant: TenantId, next: Next) -> Written {
-    let mut tx = app.db().tenant(tenant).await?;
-    let written = db::beat(&mut tx, &next.beat).await?;
-    let Some(beaten) = written.filter(|beaten| next.follows(app, beaten)) else {
-        tx.rollback().await?;
-        return Ok(None);
-    };
-    tx.commit().await?;
-    Ok(Some(beaten.changed))
+async fn alone(app: &App, tenant: TenantId, next: &Next) -> Written {
+    let written = all(app, tenant, std::iter::once(next)).await?.unwrap_or_default();
+    Ok(written.first().map(|beaten| beaten.changed))
 }
 
 impl Next {
@@ -218,6 +206,7 @@ impl Next {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use tenure_core::InstanceId;
     use tenure_license::Digest;
     use uuid::Uuid;
 
