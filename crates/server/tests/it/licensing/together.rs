@@ -39,12 +39,15 @@ async fn at_once(test: &TestServer, calls: &[ProvenCall]) -> Vec<Answer> {
     answers.into_iter().flatten().collect()
 }
 
-/// What staff sees of each instance, the first activated first.
-async fn seen(test: &TestServer, license: &Gizmo) -> Vec<Value> {
+/// What staff sees of each instance.
+async fn seen(test: &TestServer, license: &Gizmo, instances: &[TestInstance]) -> Vec<Value> {
     let all = test.get(ADMIN, &license.path("/instances")).await.expect(200);
-    let mut items = all["items"].as_array().unwrap().clone();
-    items.reverse();
-    items
+    let items = all["items"].as_array().unwrap();
+    let shown = |instance: &TestInstance| {
+        let id = json!(instance.id.unwrap().to_string());
+        items.iter().find(|item| item["id"] == id).unwrap().clone()
+    };
+    instances.iter().map(shown).collect()
 }
 
 #[tokio::test]
@@ -61,7 +64,7 @@ async fn heartbeats_that_arrive_together_are_each_counted() {
             assert_eq!(beat["status"], "active", "{beat}");
             instance.hear(&beat);
         }
-        for (n, shown) in seen(&test, &license).await.iter().enumerate() {
+        for (n, shown) in seen(&test, &license, &instances).await.iter().enumerate() {
             let told = (&shown["stats"]["teams"], &shown["version"]);
             assert_eq!(told, (&json!((n + round).to_string()), &json!(n.to_string())), "{shown}");
         }
@@ -83,7 +86,7 @@ async fn a_copy_among_heartbeats_that_arrive_together_is_quarantined_alone() {
         let expected = if n == 5 { "quarantined" } else { "active" };
         assert_eq!(answer.expect(200)["status"], expected, "instance {n}");
     }
-    for (n, shown) in seen(&test, &license).await.iter().enumerate() {
+    for (n, shown) in seen(&test, &license, &instances).await.iter().enumerate() {
         assert_eq!(shown["state"] == "quarantined", n == 5, "{shown}");
     }
 }
@@ -103,7 +106,7 @@ async fn a_call_that_arrives_several_times_at_once_is_counted_once() {
     nonces.dedup();
     assert_eq!(nonces.len(), 1, "the same answer each time");
     assert_eq!(instances[0].beat(&test, json!({})).await.expect(200)["status"], "active");
-    assert_eq!(seen(&test, &license).await[0]["state"], "held");
+    assert_eq!(seen(&test, &license, &instances).await[0]["state"], "held");
 }
 
 #[tokio::test]
@@ -132,5 +135,5 @@ async fn an_instance_that_somebody_holds_holds_up_nobody_else() {
     };
     let (beat, ()) = tokio::join!(test.proven(&held), answered);
     assert_eq!(beat.expect(200)["status"], "active");
-    assert_eq!(seen(&test, &license).await.len(), usize::from(MANY));
+    assert_eq!(seen(&test, &license, &instances).await.len(), usize::from(MANY));
 }
