@@ -66,7 +66,7 @@ async fn the_header_of_a_genuine_token_vouches_for_no_other() {
     let forged = URL_SAFE_NO_PAD.encode(br#"{"product":"gizmo"}"#);
     let attempts = [
         (with(payload), "valid"),
-        (with(&forged), "token_signature"),
+        (with(&forged), "token_bad_signature"),
         (with(&elsewhere), "token_wrong_issuer"),
         (with(&payload[..40]), "token_malformed"),
         (with(payload), "valid"),
