@@ -3,7 +3,8 @@
 //!
 //! Everything is real: the release binary as a process of its own, HTTP over
 //! loopback, a private PostgreSQL that reaches the disk at every commit. The
-//! load comes from this process, on the same machine.
+//! load comes from this process, on the same machine. Words on the command line
+//! ([`PARTS`]) leave the other parts out: `cargo bench ... -- validate heartbeats`.
 
 #![allow(
     clippy::disallowed_methods,
@@ -28,6 +29,17 @@ use tenure_tenancy::local::{Cluster, Durability};
 const TENANTS: usize = 600;
 const READ_SECONDS: u64 = 4;
 const READERS: usize = 8;
+
+/// What is measured, in this order.
+const PARTS: [&str; 7] =
+    ["tenants", "ingestion", "entitlements", "validate", "heartbeats", "agent", "many"];
+
+/// Whether a part was asked for; all are where none is named.
+fn wanted(part: &str) -> bool {
+    let named: Vec<String> =
+        std::env::args().filter(|word| PARTS.contains(&word.as_str())).collect();
+    named.is_empty() || named.iter().any(|name| name == part)
+}
 
 fn main() {
     if std::env::args().any(|argument| argument == "--constant-server") {
@@ -68,10 +80,18 @@ async fn run() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     figure("resident when idle", &format!("{:.1} MB", serve.resident_mb()), "goal under 50 MB");
 
-    tenants(&serve, cluster.url()).await;
-    usage::lanes(&serve, cluster.url()).await;
-    quotas::reservations(&serve, cluster.url()).await;
-    entitlements(&serve).await;
+    if wanted("tenants") {
+        tenants(&serve, cluster.url()).await;
+    }
+    if wanted("ingestion") {
+        usage::lanes(&serve, cluster.url()).await;
+    }
+    if wanted("quotas") {
+        quotas::reservations(&serve, cluster.url()).await;
+    }
+    if wanted("entitlements") {
+        entitlements(&serve).await;
+    }
     licenses(&serve, &data, cluster.url()).await;
     figure("resident after the load", &format!("{:.1} MB", serve.resident_mb()), "");
     serve.stop();
@@ -144,12 +164,20 @@ async fn entitlements(serve: &Serve) {
 /// The license service; the second server differs in having no cache of verified tokens.
 async fn licenses(serve: &Serve, data: &std::path::Path, admin_url: &str) {
     let customer = licensing::licensed(serve, "Licensed").await;
-    let bare = Serve::start_with(data, admin_url, &[("TENURE_VERIFIED_TOKENS_MAX", "0")]).await;
-    licensing::validate(serve, &bare, &customer).await;
-    bare.stop();
-    licensing::heartbeats(serve, admin_url, &customer).await;
-    licensing::agent(serve, data, &licensing::licensed(serve, "Agent").await).await;
-    licensing::many(serve, admin_url).await;
+    if wanted("validate") {
+        let bare = Serve::start_with(data, admin_url, &[("TENURE_VERIFIED_TOKENS_MAX", "0")]).await;
+        licensing::validate(serve, &bare, &customer).await;
+        bare.stop();
+    }
+    if wanted("heartbeats") {
+        licensing::heartbeats(serve, admin_url, &customer).await;
+    }
+    if wanted("agent") {
+        licensing::agent(serve, data, &licensing::licensed(serve, "Agent").await).await;
+    }
+    if wanted("many") {
+        licensing::many(serve, admin_url).await;
+    }
 }
 
 /// The key of a customer whose subscription began yesterday, so that events of

@@ -126,9 +126,9 @@ fn derived(claims: &LicenseClaims) -> Result<(), String> {
         name.clear();
         write_max_name(&mut name, id, limit);
         // `runs` by the month has the name of a `runs_per_month` that is held.
-        let twin = name.strip_prefix(MAX_PREFIX).and_then(|twin| claims.limits.get(twin));
+        let twin = || name.strip_prefix(MAX_PREFIX).and_then(|twin| claims.limits.get(twin));
         ensure!(
-            limit.per.is_none() || twin.is_none_or(|twin| twin.per.is_some()),
+            limit.per.is_none() || twin().is_none_or(|twin| twin.per.is_some()),
             "two limits have the same name in entitlements"
         );
         ensure!(

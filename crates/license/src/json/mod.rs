@@ -7,16 +7,25 @@
 //! two documents), however it is escaped; nesting deeper than the caller says;
 //! text that is not UTF-8; anything after the document; and names by which the
 //! JSON library would read JSON inside a text.
+//!
+//! What signers write is read by a reader that knows no more than that
+//! ([`plain`]); any other document, and whatever is wrong with one, is for the
+//! strict reader around the JSON library ([`strict`]).
 
 mod names;
+mod plain;
 mod strict;
 
 use serde::{Deserialize, de::IgnoredAny};
 
+use plain::Plain;
 use strict::{Strict, Walk};
 
 /// Deepest nesting of objects and arrays in what is signed.
 pub const DEPTH_MAX: usize = 8;
+
+/// Deepest nesting of what is read as plain: well below the JSON library's own bound.
+const PLAIN_DEPTH_MAX: usize = 64;
 
 /// Checks that `bytes` is one JSON document that has one meaning, nested at most
 /// [`DEPTH_MAX`] deep. The message says what is wrong and where.
@@ -50,6 +59,21 @@ fn read_to_depth<'de, T: Deserialize<'de>>(
 ) -> Result<T, String> {
     // At once for the whole document: the library would do so text by text.
     let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
+    match plainly(text, depth_max) {
+        Some(value) => Ok(value),
+        None => strictly(text, depth_max),
+    }
+}
+
+/// A plain document; `None` for any other, and for a wrong one.
+fn plainly<'de, T: Deserialize<'de>>(text: &'de str, depth_max: usize) -> Option<T> {
+    let mut plain = Plain::new(text, depth_max.min(PLAIN_DEPTH_MAX));
+    let value = T::deserialize(&mut plain).ok()?;
+    plain.end().ok()?;
+    Some(value)
+}
+
+fn strictly<'de, T: Deserialize<'de>>(text: &'de str, depth_max: usize) -> Result<T, String> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let walk = &mut Walk::new(depth_max);
     let value = T::deserialize(Strict { inner: &mut reader, walk }).map_err(|e| e.to_string())?;
@@ -204,7 +228,129 @@ mod tests {
         (format!("{{{}}}", texts.join(",")), once)
     }
 
+    /// Of each kind that claims are made of.
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Word {
+        Cat,
+        Dog,
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Wrapped(String);
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Typed {
+        a: Option<i64>,
+        b: Option<Vec<u32>>,
+        #[serde(default)]
+        c: BTreeMap<String, Value>,
+        d: Option<Word>,
+        e: Option<Wrapped>,
+        f: Option<bool>,
+        g: Option<u8>,
+    }
+
+    fn typed() -> impl Strategy<Value = String> {
+        let value = prop_oneof![
+            any::<i64>().prop_map(|n| n.to_string()),
+            "-?[0-9]{1,3}",
+            "[0-9]{17,21}",
+            "[0-9]{1,2}(\\.[0-9]{1,2})?(e-?[0-9])?",
+            Just("null".to_owned()),
+            "true|false",
+            "\"(cat|dog|cow)\"",
+            "\"([a-z ]|\\\\n|\\\\u0061|\u{e9}|\u{1F408}|\u{7f}){0,6}\"",
+            "\\[(1|20|300)?(,[0-9]{1,4}){0,3}\\]",
+            "\\{(\"x\":1)?(,\"y\":\\[[0-9]?\\])?\\}",
+        ];
+        let blank = "[ \n\t\r]{0,2}|\u{a0}{0,1}";
+        let member = ("[a-h]", value, blank).prop_map(|(name, value, blank)| {
+            format!("{blank}\"{name}\"{blank}:{blank}{value}{blank}")
+        });
+        prop::collection::vec(member, 0..8).prop_map(|members| format!("{{{}}}", members.join(",")))
+    }
+
+    /// What is plain means the same to the strict reader.
+    fn agree<'de, T: Deserialize<'de> + PartialEq + std::fmt::Debug>(
+        text: &'de str,
+        depth: usize,
+    ) -> Result<bool, TestCaseError> {
+        let plain = plainly::<T>(text, depth);
+        let is_plain = plain.is_some();
+        if let Some(plain) = plain {
+            prop_assert_eq!(Ok(plain), strictly::<T>(text, depth), "{}", text);
+        }
+        Ok(is_plain)
+    }
+
+    #[test]
+    fn what_signers_write_is_plain_and_odd_spellings_are_not() {
+        for text in ["0", "-1", "123456789012345678", "true", "null", r#""é""#, " [ 1 , {} ] "] {
+            assert!(plainly::<Value>(text, 8).is_some(), "{text}");
+        }
+        for text in [
+            "-0",
+            "00",
+            "01",
+            "1.0",
+            "1e3",
+            "1234567890123456789",
+            "-",
+            "tru",
+            "nulll",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "{\"a\":1,}",
+            "{,}",
+            "{\"a\" 1}",
+            "\"\\n\"",
+            "\"\t\"",
+            "\"",
+            "",
+            "{",
+            "[",
+            "1 1",
+            "\u{a0}1",
+            "{a:1}",
+            "{1:1}",
+        ] {
+            assert!(plainly::<Value>(text, 8).is_none(), "{text}");
+        }
+        assert_eq!(plainly::<Wrapped>(r#""x""#, 8), Some(Wrapped("x".into())));
+        assert_eq!(plainly::<Word>(r#""cat""#, 8), Some(Word::Cat));
+        assert!(plainly::<String>("1", 8).is_none() && plainly::<u64>(r#""1""#, 8).is_none());
+        assert!(plainly::<Value>("[[1]]", 2).is_some() && plainly::<Value>("[[1]]", 1).is_none());
+    }
+
     proptest! {
+        #[test]
+        fn a_plain_document_means_the_same_to_both_readers(
+            (text, once) in document(),
+            typed in typed(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), 0x20u8..0x7f), 0..3),
+            depth in 0usize..6,
+        ) {
+            agree::<Value>(&text, depth)?;
+            prop_assert!(once || !agree::<Value>(&text, 32)?);
+            agree::<Typed>(&typed, depth)?;
+            agree::<Value>(&typed, depth)?;
+            for text in [text, typed] {
+                let mut bytes = text.into_bytes();
+                for (at, byte) in &changes {
+                    let at = at.index(bytes.len());
+                    bytes[at] = *byte;
+                }
+                if let Ok(text) = std::str::from_utf8(&bytes) {
+                    agree::<Value>(text, depth)?;
+                    agree::<Typed>(text, depth)?;
+                    agree::<Value>(text, 32)?;
+                    agree::<Typed>(text, 32)?;
+                }
+            }
+        }
+
         #[test]
         fn a_document_is_read_exactly_when_every_name_is_given_once((text, once) in document()) {
             prop_assert_eq!(check_to_depth(text.as_bytes(), 32).is_ok(), once, "{}", text);

@@ -446,49 +446,72 @@ pub(crate) async fn high_water(
 }
 
 /// What a heartbeat changes.
-pub(crate) struct Beat<'a> {
+pub(crate) struct Beat {
     pub(crate) id: InstanceId,
     pub(crate) seq: u64,
     pub(crate) digest: Digest,
-    pub(crate) stats: &'a BTreeMap<String, Decimal>,
-    pub(crate) version: Option<&'a str>,
+    pub(crate) stats: Value,
+    pub(crate) version: Option<String>,
     pub(crate) now: Timestamp,
 }
 
 /// What the row was when a heartbeat was written.
 pub(crate) struct Beaten {
+    pub(crate) id: InstanceId,
     /// The digest of the call before; none before the first.
     pub(crate) before: Option<Digest>,
     /// Whether the statistics are others than before.
     pub(crate) changed: bool,
 }
 
-/// Writes the next heartbeat of an active instance: the whole of the common path. `None` where it
-/// is not the next, or the instance not active; then nothing was written.
-pub(crate) async fn beat(tx: &mut TenantTx, beat: Beat<'_>) -> Result<Option<Beaten>, Problem> {
+impl Beaten {
+    fn of(id: InstanceId, recent: &[u8], changed: bool) -> Self {
+        Self { id, before: digests(recent).iter().rev().nth(1).copied(), changed }
+    }
+}
+
+/// Writes the next heartbeats of active instances, each of another one: the whole of the common
+/// path. Returns those that were written: what is not the next, or of an instance that is not
+/// active, is not. Nor is a row that somebody else holds: who holds several rows waits for none.
+pub(crate) async fn beat<'a>(
+    tx: &mut TenantTx,
+    beats: impl Iterator<Item = &'a Beat> + Clone,
+) -> Result<Vec<Beaten>, Problem> {
     let tenant = tx.tenant().uuid();
-    let stats = serde_json::to_value(beat.stats).map_err(Problem::internal)?;
-    let row = sqlx::query!(
-        r#"UPDATE instances SET seq = seq + 1, last_seen_at = $5,
-               recent = substr(recent || $4, greatest(length(recent) + 32 - 256, 0) + 1),
-               stats_at = CASE WHEN stats = $6 THEN stats_at ELSE $5 END,
-               stats = $6, version = coalesce($7, version)
-           WHERE tenant_id = $1 AND id = $2 AND seq = $3 AND status = 'active' AND public_key IS NOT NULL
-           RETURNING recent, coalesce(stats_at = $5, false) AS "changed!""#,
+    let ids: Vec<Uuid> = beats.clone().map(|beat| beat.id.uuid()).collect();
+    let before = beats.clone().map(|beat| number(beat.seq).map(|seq| seq.saturating_sub(1)));
+    let before: Vec<i64> = before.collect::<Result<_, _>>()?;
+    let digests: Vec<&[u8]> = beats.clone().map(|beat| &beat.digest.as_bytes()[..]).collect();
+    let moments: Vec<_> = beats.clone().map(|beat| beat.now.to_sqlx()).collect();
+    let stats: Vec<&Value> = beats.clone().map(|beat| &beat.stats).collect();
+    let versions: Vec<Option<&str>> = beats.map(|beat| beat.version.as_deref()).collect();
+    let rows = sqlx::query!(
+        r#"WITH given AS (
+               SELECT * FROM unnest($2::uuid[], $3::bigint[], $4::bytea[], $5::timestamptz[],
+                                    $6::jsonb[], $7::text[])
+                   AS g (id, seq, digest, at, stats, version)),
+           held AS MATERIALIZED (
+               SELECT id FROM instances WHERE tenant_id = $1 AND id = ANY ($2)
+               FOR NO KEY UPDATE SKIP LOCKED)
+           UPDATE instances i SET seq = i.seq + 1, last_seen_at = given.at,
+               recent = substr(i.recent || given.digest, greatest(length(i.recent) + 32 - 256, 0) + 1),
+               stats_at = CASE WHEN i.stats = given.stats THEN i.stats_at ELSE given.at END,
+               stats = given.stats, version = coalesce(given.version, i.version)
+           FROM held JOIN given ON given.id = held.id
+           WHERE i.tenant_id = $1 AND i.id = held.id AND i.seq = given.seq AND i.status = 'active'
+             AND i.public_key IS NOT NULL
+           RETURNING i.id AS "id: InstanceId", i.recent, coalesce(i.stats_at = given.at, false) AS "changed!""#,
         tenant,
-        beat.id.uuid(),
-        number(beat.seq)?.saturating_sub(1),
-        &beat.digest.as_bytes()[..],
-        beat.now.to_sqlx(),
-        stats,
-        beat.version
+        &ids,
+        &before,
+        &digests as _,
+        &moments as _,
+        &stats as _,
+        &versions as _
     )
-    .fetch_optional(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    Ok(row.map(|row| {
-        let recent = digests(&row.recent);
-        Beaten { before: recent.iter().rev().nth(1).copied(), changed: row.changed }
-    }))
+    Ok(rows.into_iter().map(|row| Beaten::of(row.id, &row.recent, row.changed)).collect())
 }
 
 /// Writes the contact of a client without a key pair whose slot is still its own, which holds it

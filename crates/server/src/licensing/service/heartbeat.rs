@@ -1,8 +1,9 @@
 //! `POST /api/v1/heartbeat`: an instance says that it runs, and hears what is
 //! new.
 //!
-//! The common heartbeat is one transaction of one statement: a compare-and-set
-//! on the number of the call ([`db::beat`]). Everything else that it needs is
+//! The common heartbeat is one statement: a compare-and-set on the number of the
+//! call ([`db::beat`]), in a transaction that it shares with those of its tenant
+//! that arrive with it ([`together`]). Everything else that it needs is
 //! remembered. What is not the next call, or asks for a lease, goes the longer
 //! way with the row locked ([`slowly`]).
 
@@ -22,6 +23,7 @@ use super::{
     slots::Slot,
     standing::{self, Standing},
     stats,
+    together::{self, Next},
 };
 use crate::{
     App,
@@ -121,31 +123,29 @@ async fn quickly(
     proven: &Proven,
     id: InstanceId,
 ) -> Result<Option<Outcome>, Problem> {
-    let mut tx = app.db().tenant(heard.standing.tenant).await?;
+    let (standing, stats) = (&heard.standing, &heard.body.usage_stats);
     let beat = db::Beat {
         id,
         seq: proven.proof.seq,
         digest: proven.digest,
-        stats: &heard.body.usage_stats,
-        version: heard.body.version.as_deref(),
+        stats: serde_json::to_value(stats).map_err(Problem::internal)?,
+        version: heard.body.version.clone(),
         now: heard.now,
     };
-    let Some(beaten) = db::beat(&mut tx, beat).await? else {
-        tx.rollback().await?;
+    let next = Next { beat, nonce: proven.proof.nonce.clone() };
+    let Some(changed) = together::write(app, standing.tenant, next).await? else {
         return Ok(None);
     };
-    // The row held the call before: only its answer knew the nonce of this one.
-    let next = beaten.before.is_none_or(|before| proven.follows(app, id, &before));
-    if !next {
-        tx.rollback().await?;
-        return Ok(None);
+    if changed {
+        high_water::note(app, standing.tenant, standing.license.id, heard.now);
     }
-    let license_token = heard.newer_revision(&mut tx).await?;
-    tx.commit().await?;
-    if beaten.changed {
-        high_water::note(app, heard.standing.tenant, heard.standing.license.id, heard.now);
+    let mut outcome = Outcome::default();
+    if heard.holds_an_older_revision() {
+        let mut tx = app.db().tenant(standing.tenant).await?;
+        outcome.license_token = heard.newer_revision(&mut tx).await?;
+        tx.commit().await?;
     }
-    Ok(Some(Outcome { license_token, ..Outcome::default() }))
+    Ok(Some(outcome))
 }
 
 /// With the row locked: a renewal, a call that is not the next, an instance that is not active.
@@ -270,14 +270,17 @@ async fn renew(
 }
 
 impl Heard<'_> {
+    fn holds_an_older_revision(&self) -> bool {
+        self.body.revision.is_some_and(|held| held < self.standing.claims().revision)
+    }
+
     /// The newest license, where the instance holds an older one.
     pub(super) async fn newer_revision(
         &self,
         tx: &mut TenantTx,
     ) -> Result<Option<String>, Problem> {
         let license = &self.standing.license;
-        let newer = self.body.revision.is_some_and(|held| held < self.standing.claims().revision);
-        if !newer || self.standing.is_revoked() {
+        if !self.holds_an_older_revision() || self.standing.is_revoked() {
             return Ok(None);
         }
         let found = licenses::token(tx, license.id, license.revision).await?;

@@ -67,7 +67,7 @@ pub(crate) fn not_genuine(error: &token::Error) -> Problem {
 pub(crate) async fn find(app: &App, text: &str) -> Result<Held, Problem> {
     match Presented::read(text).map_err(|error| unreadable(&error))? {
         Presented::Key(key) => of_key(app, &key).await,
-        Presented::Token(text) => match verified(app, &text).await? {
+        Presented::Token(text) => match verified(app, Text::new(app, &text)).await? {
             Ok(token) => of_token(token),
             Err(error) => Err(not_genuine(&error)),
         },
@@ -95,35 +95,72 @@ pub(crate) fn of_token(token: Arc<Verified<LicenseClaims>>) -> Result<Held, Prob
     Ok(Held { tenant, license: token.claims().license, token: Some(token) })
 }
 
+/// A presented token, and its name in the caches of tokens, where there are any.
+pub(crate) struct Text<'a> {
+    pub(super) text: &'a str,
+    pub(super) digest: Option<[u8; 32]>,
+}
+
+impl<'a> Text<'a> {
+    pub(crate) fn new(app: &App, text: &'a str) -> Self {
+        let kept = app.config().verified_tokens_max > 0 && text.len() <= token::TOKEN_LEN_MAX;
+        Self { text, digest: kept.then(|| *Digest::sha256(text.as_bytes()).as_bytes()) }
+    }
+}
+
 /// A token that is genuine, or why it is not. Remembers the genuine ones.
 pub(crate) async fn verified(
     app: &App,
-    text: &str,
+    Text { text, digest }: Text<'_>,
 ) -> Result<Result<Arc<Verified<LicenseClaims>>, token::Error>, Problem> {
     if text.len() > token::TOKEN_LEN_MAX {
         return Ok(Err(token::Error::TooLarge(text.len(), token::TOKEN_LEN_MAX)));
     }
-    let digest = *Digest::sha256(text.as_bytes()).as_bytes();
     let cache = &app.licensing().tokens;
-    if let Some(known) = cache.get(&digest) {
+    if let Some(known) = digest.and_then(|digest| cache.get(&digest)) {
         return Ok(Ok(known));
     }
     let ticket = cache.ticket();
+    let verified = read(app, text).await?.map(Arc::new);
+    if let (Ok(token), Some(digest)) = (&verified, digest) {
+        cache.put(ticket, digest, token.clone());
+    }
+    Ok(verified)
+}
+
+/// Reads a token with the keys that verified the last one with the same header, which names its
+/// key; where that fails, with those of the product that it claims to be about.
+async fn read(
+    app: &App,
+    text: &str,
+) -> Result<Result<Verified<LicenseClaims>, token::Error>, Problem> {
+    let headers = &app.licensing().trust_by_header;
+    let header = text.split_once('.').map(|(header, _)| header.to_owned()).unwrap_or_default();
+    let known = headers.get(&header);
+    let refused = match known.map(|trust| (token::verify(text, &trust), trust)) {
+        Some((Ok(token), _)) => return Ok(Ok(token)),
+        Some((Err(error), trust)) => Some((error, trust)),
+        None => None,
+    };
     let Some(product) = product_of(text) else { return Ok(Err(token::Error::Malformed)) };
-    let verified = match standing::genuine(app, &product, text).await {
-        Ok(verified) => verified,
+    if let Some((error, _)) = refused.filter(|(_, trust)| trust.product() == product) {
+        return Ok(Err(error));
+    }
+    let ticket = headers.ticket();
+    match standing::genuine(app, &product, text).await {
+        Ok((verified, trust)) => {
+            if verified.is_ok() {
+                headers.put(ticket, header, trust);
+            }
+            Ok(verified)
+        }
         // No such product here, or none that sells licenses: nobody here signed it.
         Err(problem) if problem.status == StatusCode::NOT_FOUND.as_u16() => {
             let found = product.chars().take(80).collect();
-            Err(token::Error::Issuer { expected: "a product of this vendor".into(), found })
+            Ok(Err(token::Error::Issuer { expected: "a product of this vendor".into(), found }))
         }
-        Err(problem) => return Err(problem),
-    };
-    Ok(verified.map(|token| {
-        let token = Arc::new(token);
-        cache.put(ticket, digest, token.clone());
-        token
-    }))
+        Err(problem) => Err(problem),
+    }
 }
 
 /// Which product's keys to try. Nothing of it is believed.

@@ -21,6 +21,7 @@ mod signing;
 pub(super) mod slots;
 pub(crate) mod standing;
 mod stats;
+mod together;
 mod validate;
 
 use std::{
@@ -37,7 +38,7 @@ use crate::cache::{Freshness, Guarded};
 
 pub(super) use self::signing::{sign, sign_with};
 pub(crate) use self::{entitlements::read as entitlements, holder::Customer};
-use self::{limits::Limits, standing::Standing};
+use self::{limits::Limits, standing::Standing, together::Lanes};
 
 /// Instances remembered at most: about 150 bytes each.
 const INSTANCES_KNOWN_MAX: usize = 200_000;
@@ -45,6 +46,9 @@ const INSTANCES_KNOWN_MAX: usize = 200_000;
 const STANDINGS_MAX: usize = 10_000;
 /// License keys and tokens remembered at most.
 const CREDENTIALS_MAX: usize = 10_000;
+/// Headers of genuine tokens remembered at most: one a signing key, at most
+/// [`tenure_license::token::HEADER_LEN_MAX`] long.
+const HEADERS_MAX: usize = 256;
 /// Products remembered at most.
 const PRODUCTS_MAX: usize = 256;
 
@@ -60,9 +64,13 @@ pub(crate) struct Service {
     pub(super) tokens: Guarded<CredentialDigest, Arc<Verified<LicenseClaims>>>,
     /// Answers to validations, as they were sent.
     pub(super) validations: Guarded<CredentialDigest, validate::Answered>,
+    /// The keys of products, by the product.
     pub(super) trust: Guarded<String, Arc<TrustSet>>,
+    /// The same, by the headers of tokens that they verified.
+    pub(super) trust_by_header: Guarded<String, Arc<TrustSet>>,
     pub(super) revocations: Guarded<ProductId, Option<Arc<List>>>,
     limits: Limits,
+    lanes: Lanes,
     /// Licenses whose statistics changed since their marks were written, and when.
     unmarked: Mutex<HashMap<(TenantId, LicenseId), Timestamp>>,
 }
@@ -76,8 +84,10 @@ impl Service {
             tokens: Guarded::new(verified_tokens_max, freshness.clone()),
             validations: Guarded::new(verified_tokens_max, freshness.clone()),
             trust: Guarded::new(PRODUCTS_MAX, freshness.clone()),
+            trust_by_header: Guarded::new(HEADERS_MAX, freshness.clone()),
             revocations: Guarded::new(PRODUCTS_MAX, freshness.clone()),
             limits: Limits::default(),
+            lanes: Lanes::default(),
             unmarked: Mutex::default(),
         }
     }
@@ -103,6 +113,7 @@ impl Service {
         self.tokens.forget(|_, _| true);
         self.validations.forget(|_, _| true);
         self.trust.forget(|_, _| true);
+        self.trust_by_header.forget(|_, _| true);
         self.revocations.forget(|_, _| true);
     }
 }

@@ -121,7 +121,7 @@ pub(crate) async fn load(
     };
     tx.commit().await?;
     let situation = known_situation(app, tenant, license.subscription_id).await?;
-    let newest = match genuine(app, &situation.catalog.product.id, &token).await? {
+    let newest = match genuine(app, &situation.catalog.product.id, &token).await?.0 {
         Ok(newest) => newest,
         Err(error) => return Err(not_ours(&error)),
     };
@@ -140,12 +140,12 @@ fn not_ours(error: &token::Error) -> Problem {
     Problem::conflict("license-not-renewed", detail)
 }
 
-/// Whether a token is genuine, by the published keys of the product.
+/// Whether a token is genuine, by the published keys of the product; and those keys.
 pub(crate) async fn genuine(
     app: &App,
     product: &str,
     text: &str,
-) -> Result<Result<Verified<LicenseClaims>, token::Error>, Problem> {
+) -> Result<(Result<Verified<LicenseClaims>, token::Error>, Arc<TrustSet>), Problem> {
     let known = app.licensing().trust.get(&product.to_owned());
     let kept = known.is_some();
     let trust = match known {
@@ -156,9 +156,9 @@ pub(crate) async fn genuine(
     // A key that was made since the set was read.
     if kept && matches!(verified, Err(token::Error::UnknownKey(_))) {
         let trust = load_trust(app, product).await?;
-        return Ok(token::verify::<LicenseClaims>(text, &trust));
+        return Ok((token::verify::<LicenseClaims>(text, &trust), trust));
     }
-    Ok(verified)
+    Ok((verified, trust))
 }
 
 async fn load_trust(app: &App, product: &str) -> Result<Arc<TrustSet>, Problem> {

@@ -3,11 +3,15 @@
 
 use axum::body::Bytes;
 use jiff::{SignedDuration, Timestamp};
-use tenure_api::licensing::Validation;
+use serde::Serialize;
+use serde_json::Value;
 use tenure_core::TenantId;
-use tenure_license::{Digest, Reason, State, state};
+use tenure_license::{LicenseClaims, Reason, State, claims::Entitlements, state};
 
-use super::{activate::readable, holder, standing};
+use super::{
+    holder::{self, Text},
+    standing,
+};
 use crate::{App, http::Problem, licensing::revocation, products};
 
 /// How long an answer is given again. Whatever changes forgets it at once; this is for what
@@ -22,17 +26,60 @@ pub(crate) struct Answered {
     until: Timestamp,
 }
 
+/// [`tenure_api::licensing::Validation`], written from where its parts are.
+#[derive(Serialize)]
+struct Answer<'a> {
+    valid: bool,
+    status: &'a str,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entitlements: Option<Readable<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiry: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u64>,
+}
+
+/// As [`super::activate::readable`] makes it.
+#[derive(Serialize)]
+struct Readable<'a> {
+    #[serde(flatten)]
+    granted: &'a Entitlements,
+    add_ons: &'a Value,
+}
+
+/// Stands for add-ons that a license does not name.
+static NO_ADD_ONS: Value = Value::Array(Vec::new());
+
+impl<'a> Readable<'a> {
+    fn of(claims: &'a LicenseClaims) -> Self {
+        let add_ons = claims.values.get("add_ons").unwrap_or(&NO_ADD_ONS);
+        Self { granted: &claims.entitlements, add_ons }
+    }
+}
+
+impl Answer<'_> {
+    fn body(&self) -> Result<Bytes, Problem> {
+        serde_json::to_vec(self).map(Bytes::from).map_err(Problem::internal)
+    }
+}
+
 /// The answer to a validation, as JSON.
 pub(super) async fn answer(app: &App, token: &str) -> Result<Bytes, Problem> {
     let (now, cache) = (app.now(), &app.licensing().validations);
-    let digest = *Digest::sha256(token.as_bytes()).as_bytes();
+    let text = Text::new(app, token.trim());
+    // Without a cache nothing is hashed for one.
+    let Some(digest) = text.digest else {
+        return validate(app, text, now).await.map(|(body, _)| body);
+    };
     if let Some(known) = cache.get(&digest).filter(|known| now < known.until) {
         return Ok(known.body);
     }
     // Taken first: what changes while this is worked out keeps it from being remembered.
     let ticket = cache.ticket();
-    let (answer, tenant) = validate(app, token, now).await?;
-    let body = Bytes::from(serde_json::to_vec(&answer).map_err(Problem::internal)?);
+    let (body, tenant) = validate(app, text, now).await?;
     if let Some(tenant) = tenant {
         let until = now.checked_add(ANSWER_LIFE).unwrap_or(now);
         cache.put(ticket, digest, Answered { tenant, body: body.clone(), until });
@@ -44,22 +91,22 @@ pub(super) async fn answer(app: &App, token: &str) -> Result<Bytes, Problem> {
 /// With whose license it is, where it is genuine.
 async fn validate(
     app: &App,
-    token: &str,
+    text: Text<'_>,
     now: Timestamp,
-) -> Result<(Validation, Option<TenantId>), Problem> {
-    let token = match holder::verified(app, token.trim()).await? {
+) -> Result<(Bytes, Option<TenantId>), Problem> {
+    let token = match holder::verified(app, text).await? {
         Ok(token) => token,
         Err(error) => {
-            let answer = Validation {
+            let answer = Answer {
                 valid: false,
-                status: "invalid".to_owned(),
-                reason: error.code().to_owned(),
+                status: "invalid",
+                reason: error.code(),
                 notice: Some(format!("The license token is not genuine: {error}.")),
                 entitlements: None,
                 expiry: None,
                 revision: None,
             };
-            return Ok((answer, None));
+            return Ok((answer.body()?, None));
         }
     };
     let claims = token.claims();
@@ -83,14 +130,14 @@ async fn validate(
         (Some(notice), Some(bound)) => Some(format!("{notice} {bound}")),
         (notice, bound) => notice.or(bound),
     };
-    let answer = Validation {
+    let answer = Answer {
         valid: verdict.state != State::Terminated && verdict.reason != Reason::Superseded,
-        status: verdict.state.word().to_owned(),
-        reason: verdict.reason.code().to_owned(),
+        status: verdict.state.word(),
+        reason: verdict.reason.code(),
         notice,
-        entitlements: Some(readable(claims)?),
+        entitlements: Some(Readable::of(claims)),
         expiry: Some(claims.exp),
         revision: standing.map(|standing| standing.claims().revision),
     };
-    Ok((answer, Some(held.tenant)))
+    Ok((answer.body()?, Some(held.tenant)))
 }

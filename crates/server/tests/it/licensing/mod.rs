@@ -7,6 +7,7 @@ mod plain;
 mod proofs;
 mod revocation;
 mod staff;
+mod together;
 
 use std::time::{Duration, Instant};
 

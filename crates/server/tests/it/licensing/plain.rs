@@ -1,5 +1,6 @@
 //! SPEC 5's plain flow: a product without a key pair.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 
 use super::{codes, kind};
@@ -25,6 +26,9 @@ async fn a_product_activates_validates_and_says_what_it_counts() {
     let valid = test.post("", "/api/v1/validate", valid).await.expect(200);
     assert_eq!((&valid["valid"], &valid["reason"]), (&json!(true), &json!("valid")));
     assert_eq!(valid["expiry"], "2027-03-01T00:00:00Z");
+    assert_eq!(valid["entitlements"], made["entitlements"]);
+    let read: tenure_api::licensing::Validation = serde_json::from_value(valid.clone()).unwrap();
+    assert_eq!(serde_json::to_value(read).unwrap(), valid, "as clients read it");
 
     let stats = json!({ "agent_runs": 1_200, "teams": 5, "users": 31 });
     let beat = json!({ "token": made["license_token"], "usage_stats": stats });
@@ -49,6 +53,29 @@ async fn a_product_activates_validates_and_says_what_it_counts() {
     assert_eq!((&all["held"], &all["max"]), (&json!(1), &json!(3)));
     assert_eq!(all["items"][0]["stats"]["teams"], "5");
     assert_eq!(all["items"][0]["held_until"], "2026-03-08T00:00:00Z");
+}
+
+#[tokio::test]
+async fn the_header_of_a_genuine_token_vouches_for_no_other() {
+    let test = TestServer::gizmo().await;
+    let license = test.licensed("acme", "pro").await;
+    let parts: Vec<&str> = license.token.split('.').collect();
+    let [header, payload, signature] = parts[..] else { panic!("three parts") };
+    let with = |payload: &str| format!("{header}.{payload}.{signature}");
+    let elsewhere = URL_SAFE_NO_PAD.encode(br#"{"product":"elsewhere"}"#);
+    let forged = URL_SAFE_NO_PAD.encode(br#"{"product":"gizmo"}"#);
+    let attempts = [
+        (with(payload), "valid"),
+        (with(&forged), "token_bad_signature"),
+        (with(&elsewhere), "token_wrong_issuer"),
+        (with(&payload[..40]), "token_malformed"),
+        (with(payload), "valid"),
+    ];
+    // The same before the header was seen with a genuine token as after.
+    for (token, reason) in attempts[1..4].iter().chain(&attempts) {
+        let answer = test.post("", "/api/v1/validate", json!({ "token": token })).await.expect(200);
+        assert_eq!(answer["reason"], *reason, "{answer}");
+    }
 }
 
 #[tokio::test]
