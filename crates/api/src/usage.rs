@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use tenure_core::Quantity;
+use tenure_core::{Quantity, SubscriptionId};
 use utoipa::ToSchema;
 
 /// A CloudEvent 1.0 to be sent; the server takes any extension attribute too.
@@ -61,6 +61,10 @@ impl Outcome {
 /// The answer to one event, in the order of the batch.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct EventResult<'a> {
+    /// Its place in the batch, from 0: in a minimal receipt, which does not list all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = 17)]
+    pub index: Option<usize>,
     /// The event's id, where it could be read.
     #[schema(value_type = Option<String>, example = "run-20260301-000017")]
     pub id: Option<Cow<'a, str>>,
@@ -90,7 +94,7 @@ pub struct Receipt<'a> {
     /// Not recorded.
     #[schema(example = 1)]
     pub rejected: usize,
-    /// One an event, in the order of the batch.
+    /// One an event, in the order of the batch; of a minimal receipt, conflicts and rejected events.
     pub results: Vec<EventResult<'a>>,
 }
 
@@ -108,6 +112,70 @@ pub struct Producer {
     /// The last number that is settled in it: go on with the next.
     #[schema(example = 1042)]
     pub last: i64,
+}
+
+/// An event that was refused for what it says, as far as it could be read.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RefusedEvent {
+    /// For which subscription it was sent.
+    pub subscription: SubscriptionId,
+    /// When it was refused.
+    pub refused_at: Timestamp,
+    /// Its `source`.
+    #[schema(example = "/clusters/eu-1")]
+    pub source: Option<String>,
+    /// Its `id`.
+    #[schema(example = "run-20260301-000017")]
+    pub id: Option<String>,
+    /// Its `type`.
+    #[serde(rename = "type")]
+    #[schema(example = "event.ingested")]
+    pub kind: Option<String>,
+    /// Its `time`, as it was sent.
+    #[schema(example = "2024-12-01T12:00:00Z")]
+    pub time: Option<String>,
+    /// As in the receipt.
+    #[schema(example = "too_old")]
+    pub reason: String,
+    /// As in the receipt.
+    pub detail: String,
+}
+
+/// How often something was refused.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RefusedCount {
+    /// As in the receipt.
+    #[schema(example = "too_old")]
+    pub reason: String,
+    /// Events, since the tenant began.
+    #[schema(example = 12)]
+    pub count: i64,
+}
+
+/// Refused events: the newest, and exact counts of all.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RefusedEvents {
+    /// Newest first.
+    pub items: Vec<RefusedEvent>,
+    /// Give it as `cursor` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+    /// By reason.
+    pub counts: Vec<RefusedCount>,
+}
+
+/// What making rollups again came to.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RebuildReport {
+    /// Rows of rollups.
+    #[schema(example = 96)]
+    pub rollups: usize,
+    /// Rows of members of `unique` meters.
+    #[schema(example = 410)]
+    pub members: usize,
+    /// Rows of rollups that were not as they are now.
+    #[schema(example = 0)]
+    pub differing: usize,
 }
 
 /// How things stand with a limit.

@@ -163,6 +163,33 @@ CREATE INDEX usage_voids_by_time ON usage_voids (tenant_id, subscription_id, occ
 SELECT isolate('usage_voids');
 GRANT SELECT, INSERT, DELETE ON usage_voids TO tenure_tenant;
 
+-- The newest events that were refused for what they say: usage is never dropped silently.
+CREATE TABLE usage_refused (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    subscription_id uuid NOT NULL,
+    refused_at timestamptz NOT NULL,
+    -- As far as it could be read.
+    source text,
+    event_id text,
+    event_type text,
+    event_time text,
+    reason text NOT NULL,
+    detail text NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+SELECT isolate('usage_refused');
+GRANT SELECT, INSERT, DELETE ON usage_refused TO tenure_tenant;
+
+CREATE TABLE usage_refused_counts (
+    tenant_id uuid NOT NULL,
+    reason text NOT NULL,
+    count bigint NOT NULL,
+    PRIMARY KEY (tenant_id, reason)
+);
+SELECT isolate('usage_refused_counts');
+GRANT SELECT, INSERT, UPDATE, DELETE ON usage_refused_counts TO tenure_tenant;
+
 -- What a `unique` meter counted in each bucket.
 CREATE TABLE usage_members (
     tenant_id uuid NOT NULL,
@@ -194,7 +221,8 @@ CREATE TABLE usage_rollups (
     -- The lowest generation whose whole row stands instead of this one.
     replaced_in integer,
     events bigint NOT NULL,
-    sum numeric NOT NULL,
+    -- With a scale of its own, so that the order of additions leaves no trace either.
+    sum numeric(38, 6) NOT NULL,
     -- Of no events, these say nothing.
     max numeric(21, 6) NOT NULL,
     min numeric(21, 6) NOT NULL,

@@ -72,6 +72,7 @@ struct Inner {
     metrics: crate::health::Metrics,
     archives: tokio::sync::Semaphore,
     jobs: tokio::sync::Notify,
+    intake: crate::usage::intake::Intake,
 }
 
 /// Entitlements and the moment until which no date in them changes anything.
@@ -112,6 +113,7 @@ impl App {
             metrics: crate::health::Metrics::default(),
             archives: tokio::sync::Semaphore::new(crate::offboarding::UNDER_WAY_MAX),
             jobs: tokio::sync::Notify::new(),
+            intake: crate::usage::intake::Intake::default(),
             clock_offset_ms: AtomicI64::new(0),
             started: Instant::now(),
             config,
@@ -146,6 +148,11 @@ impl App {
     /// Counters for Prometheus.
     pub fn metrics(&self) -> &crate::health::Metrics {
         &self.0.metrics
+    }
+
+    /// Admits bodies with usage.
+    pub(crate) fn intake(&self) -> &crate::usage::intake::Intake {
+        &self.0.intake
     }
 
     /// Admits exports and imports.

@@ -143,6 +143,9 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(usage::api::producer))
         .routes(routes!(usage::api::own_summary))
         .routes(routes!(usage::api::summary))
+        .routes(routes!(usage::api::own_refused))
+        .routes(routes!(usage::api::refused_of))
+        .routes(routes!(usage::api::rebuild))
         .routes(routes!(billing::api::own))
         .routes(routes!(billing::api::show))
         // Invoices

@@ -83,6 +83,7 @@ fn result(reading: Reading, outcomes: &mut impl Iterator<Item = Outcome>) -> Eve
     let id = reading.id.map(Into::into);
     match reading.event {
         Err(refusal) => EventResult {
+            index: None,
             id,
             outcome: Outcome::Rejected,
             reason: Some(refusal.reason.into()),
@@ -92,6 +93,7 @@ fn result(reading: Reading, outcomes: &mut impl Iterator<Item = Outcome>) -> Eve
             let outcome = outcomes.next().unwrap_or(Outcome::Rejected);
             let conflict = outcome == Outcome::Conflict;
             EventResult {
+                index: None,
                 id,
                 outcome,
                 reason: conflict.then(|| "conflict".into()),

@@ -104,6 +104,8 @@ pub const TABLES: &[Table] = &[
     table("usage_events", "occurred_at, key, meter_id", &[("meter_id", Care::Meter)]),
     table("usage_chunks", "received_at, id", &[("body", Care::Portable)]),
     plain("usage_voids", "key"),
+    plain("usage_refused", "id"),
+    plain("usage_refused_counts", "reason"),
     table(
         "usage_members",
         "subscription_id, meter_id, bucket, dimension, generation, member",

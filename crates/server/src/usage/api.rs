@@ -3,19 +3,19 @@
 use axum::{
     body::Body,
     extract::State,
-    http::HeaderMap,
+    http::{HeaderMap, HeaderValue},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
-use tenure_api::usage::{Event, Producer, Receipt, UsageSummary};
+use tenure_api::usage::{Event, Producer, RebuildReport, Receipt, RefusedEvents, UsageSummary};
 use tenure_core::SubscriptionId;
 use utoipa::IntoParams;
 
-use super::{BODY_BYTES_MAX, event, summary::DAYS_DEFAULT};
+use super::{body, event, rebuild, refused, summary::DAYS_DEFAULT};
 use crate::{
     App,
-    http::{Json, Problem, Query, read_body},
-    identity::{ApiKey, Staff},
+    http::{Json, PageQuery, Problem, Query},
+    identity::{Admin, ApiKey, Staff},
     subscriptions::api::PathSubscription,
     tenants::api::PathTenant,
 };
@@ -43,8 +43,11 @@ pub struct ProducerQuery {
 /// Record usage
 ///
 /// CloudEvents 1.0: one (`application/cloudevents+json`), a batch
-/// (`application/cloudevents-batch+json`), either as `application/json`, or in
-/// binary mode (`ce-*` headers, JSON data). At most 10,000 events and 16 MiB.
+/// (`application/cloudevents-batch+json`), one a line (`application/x-ndjson`),
+/// one or a batch as `application/json`, or in binary mode (`ce-*` headers, JSON
+/// data). At most 10,000 events and 16 MiB; packed (`Content-Encoding: gzip` or
+/// `zstd`), 32 MiB unpacked. With `Prefer: return=minimal` only conflicts and
+/// rejected events are listed, each with its place in the batch.
 ///
 /// The events that can be recorded are, in one transaction; every event has a
 /// result of its own, in order. An event counts once: its name is (source, id),
@@ -63,6 +66,15 @@ pub struct ProducerQuery {
 /// which names the next number). An event that is refused uses up its number.
 /// A source sends either numbered events or others, for ever.
 ///
+/// `tenure.void` takes an event back and `tenure.amend` puts another in its
+/// place. Their `data` names the event: `source`, and `id` or `sequence` (and
+/// `epoch`); for an amendment this is `void`, and `event` has `type`, `time` and
+/// `data` of what stands instead. An event is taken back once, as if it had
+/// never been; what was billed before is settled with the next invoice.
+///
+/// When too much is at work already, the answer is 429 (your own) or 503
+/// (everybody's) with `Retry-After`, and nothing was recorded.
+///
 /// Events of a key of the environment `test` are checked and answered, and
 /// never stored.
 ///
@@ -70,20 +82,22 @@ pub struct ProducerQuery {
 /// `unsupported_specversion`, `unsupported_data`, `too_long`, `bad_text`,
 /// `missing_time`, `bad_time`, `in_future`, `too_old`, `before_subscription`,
 /// `unknown_type`, `missing_field`, `bad_data`, `bad_value`, `bad_quantity`,
-/// `bad_sequence`, `sequence_gap`, `stale_epoch`, `number_used`, `other_lane`. Of
-/// conflicts: `key_reused`, `number_reused`.
+/// `bad_sequence`, `sequence_gap`, `stale_epoch`, `number_used`, `other_lane`,
+/// `unknown_event`, `not_counted`, `already_void`. Of conflicts: `key_reused`, `number_reused`.
 #[utoipa::path(post, path = "/api/v1/usage", tag = "Usage", operation_id = "recordUsage",
     request_body(content(
         (Vec<Event> = "application/cloudevents-batch+json", example = json!([{
             "specversion": "1.0", "id": "e-1", "source": "/clusters/eu-1", "type": "event.ingested",
             "time": "2026-03-01T12:00:00Z"}])),
         (Event = "application/cloudevents+json"),
+        (Event = "application/x-ndjson"),
         (Vec<Event> = "application/json"))),
     responses(
         (status = 200, body = Receipt<'static>),
         (status = 400, body = Problem, description = "Not JSON"),
         (status = 403, body = Problem, description = "The subscription is cancelled"),
-        (status = 413, body = Problem), (status = 415, body = Problem),
+        (status = 408, body = Problem), (status = 413, body = Problem),
+        (status = 415, body = Problem), (status = 429, body = Problem),
         (status = 503, body = Problem, description = "Nothing was recorded; send it again")))]
 pub async fn record(
     State(app): State<App>,
@@ -91,13 +105,69 @@ pub async fn record(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    // The type is refused before the body is read.
+    // What the headers say is refused before the body is read.
     let length = headers.get("content-length").and_then(|value| value.to_str().ok());
     let mode = event::mode(&headers, length.is_none_or(|length| length == "0"))?;
-    let body = read_body(body, BODY_BYTES_MAX).await?;
+    let coding = body::coding(&headers)?;
+    let minimal = body::wants_minimal(&headers);
+    let length = length.and_then(|length| length.parse().ok());
+    let mut admitted = app.intake().admit(key.0.tenant, length)?;
+    let body = body::read(body, coding, &mut admitted).await?;
     let events = event::read(&headers, &body, mode)?;
-    let receipt = super::record(&app, &key.0, events).await?;
-    Ok(Json(receipt).into_response())
+    let receipt = super::record(&app, &key.0, events, minimal).await?;
+    let mut response = Json(receipt).into_response();
+    if minimal {
+        let applied = HeaderValue::from_static("return=minimal");
+        response.headers_mut().insert("preference-applied", applied);
+    }
+    Ok(response)
+}
+
+/// Events that were refused for what they say
+///
+/// The newest 1,000 of the tenant, newest first, and exact counts of all by
+/// reason. An event that is sent again is refused again, and counted again.
+#[utoipa::path(get, path = "/api/v1/usage/refused", tag = "Usage", operation_id = "listOwnRefusedUsage",
+    params(PageQuery), responses((status = 200, body = RefusedEvents)))]
+pub async fn own_refused(
+    State(app): State<App>,
+    key: ApiKey,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<RefusedEvents>, Problem> {
+    refused::list(&app, key.0.tenant, query.cursor()?).await.map(Json)
+}
+
+/// Events of a tenant that were refused for what they say, for staff
+#[utoipa::path(get, path = "/api/v1/admin/tenants/{tenant}/usage/refused", tag = "Usage",
+    operation_id = "listRefusedUsage",
+    params(("tenant" = String, Path), PageQuery),
+    responses((status = 200, body = RefusedEvents), (status = 404, body = Problem)))]
+pub async fn refused_of(
+    State(app): State<App>,
+    _staff: Staff,
+    tenant: PathTenant,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<RefusedEvents>, Problem> {
+    refused::list(&app, tenant.id(), query.cursor()?).await.map(Json)
+}
+
+/// Make the rollups of a subscription again
+///
+/// From its single events, in one transaction; its usage waits meanwhile. Tells
+/// how many rows were not as they should be: 0, unless somebody changed them.
+#[utoipa::path(post,
+    path = "/api/v1/admin/tenants/{tenant}/subscriptions/{subscription}/usage/rebuild",
+    tag = "Usage", operation_id = "rebuildUsage",
+    params(("tenant" = String, Path), ("subscription" = SubscriptionId, Path)),
+    responses((status = 200, body = RebuildReport), (status = 404, body = Problem)))]
+pub async fn rebuild(
+    State(app): State<App>,
+    Admin(actor): Admin,
+    tenant: PathTenant,
+    PathSubscription(id): PathSubscription,
+) -> Result<Json<RebuildReport>, Problem> {
+    let call = app.call(actor);
+    rebuild::subscription(&app, &call, tenant.id(), id).await.map(Json)
 }
 
 /// How far a producer's numbers have come

@@ -14,9 +14,10 @@ use tenure_api::usage::{EventResult, Outcome, Receipt};
 use uuid::Uuid;
 
 use super::{
-    check::{Checked, Checker, Reading},
-    event::Arrived,
+    check::{Checked, Checker, Reading, Refusal},
+    event::{Arrived, CloudEvent, Text},
     lanes::{Step, Watermark},
+    refused::Refused,
 };
 use crate::subscriptions::entitlements::Situation;
 
@@ -49,9 +50,13 @@ pub(super) struct Batch<'a, 's> {
     results: Vec<EventResult<'a>>,
     /// Sorted by key, then by place: the first of each key claims it.
     keyed: Vec<Entry<'a>>,
+    /// The same, of those that take another event back: they are decided last,
+    /// when the events beside them are recorded.
+    voids: Vec<Entry<'a>>,
     /// Sorted by source, epoch and number, then by place.
     numbered: Vec<Entry<'a>>,
     readings: Vec<Reading<'a, 's>>,
+    refused: Vec<Refused>,
 }
 
 impl<'a, 's> Batch<'a, 's> {
@@ -62,54 +67,102 @@ impl<'a, 's> Batch<'a, 's> {
         events: Vec<Arrived<'a>>,
     ) -> Self {
         let mut checker = Checker::new(situation, now);
-        let mut results = Vec::with_capacity(events.len());
-        let mut keyed = Vec::with_capacity(events.len());
-        let mut numbered = Vec::new();
-        let mut readings = Vec::with_capacity(events.len());
-        for (index, arrived) in events.into_iter().enumerate() {
-            let event = match arrived {
-                Ok(event) => event,
-                Err(detail) => {
-                    results.push(rejected(None, "malformed", detail));
-                    continue;
-                }
-            };
-            let id = event.id.as_ref().map(|text| text.0.clone());
-            let first = readings.len();
-            match checker.check(event, &mut readings) {
-                Ok(mut event) => {
-                    let readings = first..readings.len();
-                    let mut outcome = Outcome::Accepted;
-                    results.push(match event.refusal.take() {
-                        None => EventResult { id, outcome, reason: None, detail: None },
-                        Some(refusal) => {
-                            outcome = Outcome::Rejected;
-                            rejected(id, refusal.reason, refusal.detail)
-                        }
-                    });
-                    let lane = if event.sequence.is_some() { &mut numbered } else { &mut keyed };
-                    lane.push(Entry { index, event, readings, outcome });
-                }
-                Err(refusal) => results.push(rejected(id, refusal.reason, refusal.detail)),
+        let mut batch = Self {
+            results: Vec::with_capacity(events.len()),
+            keyed: Vec::with_capacity(events.len()),
+            voids: Vec::new(),
+            numbered: Vec::new(),
+            readings: Vec::with_capacity(events.len()),
+            refused: Vec::new(),
+        };
+        for arrived in events {
+            match arrived {
+                Ok(event) => batch.take(&mut checker, event),
+                Err(detail) => batch.refuse(None, [None; 4], "malformed", detail),
             }
         }
-        keyed.sort_unstable_by_key(|entry| (entry.event.key, entry.index));
-        numbered.sort_unstable_by(|a, b| {
+        let by_key = |entry: &Entry<'_>| (entry.event.key, entry.index);
+        batch.keyed.sort_unstable_by_key(by_key);
+        batch.voids.sort_unstable_by_key(by_key);
+        batch.numbered.sort_unstable_by(|a, b| {
             let key = |entry: &Entry<'_>| (entry.event.sequence, entry.index);
             a.event.source.cmp(&b.event.source).then_with(|| key(a).cmp(&key(b)))
         });
-        Self { results, keyed, numbered, readings }
+        batch
+    }
+
+    fn take(&mut self, checker: &mut Checker<'s>, event: CloudEvent<'a>) {
+        let text = |text: &Option<Text<'a>>| text.as_ref().map(|text| text.0.clone());
+        let id = text(&event.id);
+        let said = [text(&event.source), id.clone(), text(&event.kind), text(&event.time)];
+        let said = || [&said[0], &said[1], &said[2], &said[3]].map(Option::as_deref);
+        let first = self.readings.len();
+        let mut event = match checker.check(event, &mut self.readings) {
+            Ok(event) => event,
+            Err(Refusal { reason, detail }) => return self.refuse(id, said(), reason, detail),
+        };
+        let index = self.results.len();
+        let mut outcome = Outcome::Accepted;
+        match event.refusal.take() {
+            None => self.results.push(EventResult {
+                index: None,
+                id,
+                outcome,
+                reason: None,
+                detail: None,
+            }),
+            Some(Refusal { reason, detail }) => {
+                outcome = Outcome::Rejected;
+                self.refuse(id, said(), reason, detail);
+            }
+        }
+        let lane = match (event.sequence, &event.target) {
+            (Some(_), _) => &mut self.numbered,
+            (None, None) => &mut self.keyed,
+            (None, Some(_)) => &mut self.voids,
+        };
+        lane.push(Entry { index, event, readings: first..self.readings.len(), outcome });
+    }
+
+    fn refuse(
+        &mut self,
+        id: Option<Cow<'a, str>>,
+        said: [Option<&str>; 4],
+        reason: &'static str,
+        detail: String,
+    ) {
+        self.refused.push(Refused::new(said, reason, &detail));
+        let (outcome, detail) = (Outcome::Rejected, Some(detail));
+        let reason = Some(Cow::Borrowed(reason));
+        self.results.push(EventResult { index: None, id, outcome, reason, detail });
     }
 
     /// Whether nothing is left to record.
     pub(super) fn is_empty(&self) -> bool {
-        self.keyed.is_empty() && self.numbered.is_empty()
+        self.entries().next().is_none()
+    }
+
+    /// What was refused for what it says.
+    pub(super) fn refused(&self) -> &[Refused] {
+        &self.refused
+    }
+
+    /// Whether something may have to be taken back.
+    pub(super) fn has_voids(&self) -> bool {
+        self.entries().any(|entry| entry.event.target.is_some())
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Entry<'a>> {
+        self.keyed.iter().chain(&self.voids).chain(&self.numbered)
     }
 
     /// Each source once, sorted, and whether it numbers its events.
     pub(super) fn sources(&self) -> BTreeMap<&str, bool> {
-        let keyed = self.keyed.iter().map(|entry| (&*entry.event.source, false));
-        keyed.chain(self.numbered.iter().map(|entry| (&*entry.event.source, true))).collect()
+        let mut sources = BTreeMap::new();
+        for entry in self.entries() {
+            *sources.entry(&*entry.event.source).or_default() |= entry.event.sequence.is_some();
+        }
+        sources
     }
 
     /// Rejects events of sources that send in the other lane.
@@ -118,18 +171,20 @@ impl<'a, 's> Batch<'a, 's> {
             number: it could count twice. Number it, or give it another source.";
         const NUMBERED: &str = "The events of this source have no numbers, and this one has: it \
             could count twice. Give a producer that numbers its events a source of its own.";
-        let Self { results, keyed, numbered, .. } = self;
+        let Self { results, keyed, voids, numbered, .. } = self;
         let mut reject = |entry: &mut Entry<'_>, detail: &str| {
             entry.outcome = Outcome::Rejected;
             set(&mut results[entry.index], Outcome::Rejected, "other_lane", detail.to_owned());
         };
-        keyed.retain_mut(|entry| {
+        let mut keyed_keeps = |entry: &mut Entry<'_>| {
             let keeps = matches!(sources.get(&*entry.event.source), Some(Lane::Keys));
             if !keeps {
                 reject(entry, UNNUMBERED);
             }
             keeps
-        });
+        };
+        keyed.retain_mut(&mut keyed_keeps);
+        voids.retain_mut(&mut keyed_keeps);
         numbered.retain_mut(|entry| {
             let keeps = matches!(sources.get(&*entry.event.source), Some(Lane::Numbers(_)));
             if !keeps {
@@ -141,34 +196,38 @@ impl<'a, 's> Batch<'a, 's> {
 
     /// Each key once, sorted, with the payload of its first event.
     pub(super) fn claims(&self) -> (Vec<Uuid>, Vec<i64>) {
-        let mut keys: Vec<Uuid> = Vec::with_capacity(self.keyed.len());
-        let mut payloads = Vec::with_capacity(self.keyed.len());
-        for entry in &self.keyed {
-            if keys.last() != Some(&entry.event.key) {
-                keys.push(entry.event.key);
-                payloads.push(entry.event.payload);
-            }
-        }
-        (keys, payloads)
+        claims(&self.keyed)
     }
 
     /// Tells each keyed event's outcome, given the keys (sorted) that were
     /// claimed before, with the payloads that claimed them.
     pub(super) fn resolve_keys(&mut self, claimed: Vec<(Uuid, i64)>) {
-        let mut claimed = claimed.into_iter().peekable();
-        let mut holder: Option<(Uuid, i64)> = None;
-        for entry in &mut self.keyed {
-            let key = entry.event.key;
-            while claimed.next_if(|(before, _)| *before < key).is_some() {}
-            if holder.is_none_or(|(held, _)| held != key) {
-                holder = claimed.next_if(|(before, _)| *before == key);
-                if holder.is_none() {
-                    holder = Some((key, entry.event.payload));
-                    continue;
-                }
-            }
-            let same = holder.is_some_and(|(_, payload)| payload == entry.event.payload);
-            entry.repeated(same, &mut self.results);
+        resolve(&mut self.keyed, &mut self.results, claimed);
+    }
+
+    /// As [`Batch::claims`], of events that take another back.
+    pub(super) fn void_claims(&self) -> (Vec<Uuid>, Vec<i64>) {
+        claims(&self.voids)
+    }
+
+    /// As [`Batch::resolve_keys`], of events that take another back.
+    pub(super) fn resolve_voids(&mut self, claimed: Vec<(Uuid, i64)>) {
+        resolve(&mut self.voids, &mut self.results, claimed);
+    }
+
+    /// New events that take another back, in the order of the batch.
+    pub(super) fn new_voids(&mut self) -> Vec<Void<'_, 'a>> {
+        let entries = self.voids.iter_mut().chain(&mut self.numbered);
+        let mut new: Vec<&mut Entry<'a>> =
+            entries.filter(|entry| entry.is_new() && entry.event.target.is_some()).collect();
+        new.sort_unstable_by_key(|entry| entry.index);
+        new.into_iter().map(Void).collect()
+    }
+
+    /// Tells an event that takes another back that it cannot.
+    pub(super) fn reject_voids(&mut self, rejected: Vec<(usize, &'static str, String)>) {
+        for (index, reason, detail) in rejected {
+            set(&mut self.results[index], Outcome::Rejected, reason, detail);
         }
     }
 
@@ -254,6 +313,7 @@ impl<'a, 's> Batch<'a, 's> {
     /// As if nothing had been recorded before: for test keys.
     pub(super) fn pretend(&mut self) {
         self.resolve_keys(Vec::new());
+        self.resolve_voids(Vec::new());
         let mut sources = Sources::new();
         for entry in &self.numbered {
             let (epoch, number) = entry.sequence();
@@ -275,21 +335,78 @@ impl<'a, 's> Batch<'a, 's> {
 
     /// New events of the numbered lane by source, epoch and number.
     pub(super) fn new_numbered(&self) -> Vec<(&Checked<'a>, &[Reading<'a, 's>])> {
-        let new = self.numbered.iter().filter(|entry| entry.is_new());
+        let new =
+            self.numbered.iter().filter(|entry| entry.is_new() && entry.event.target.is_none());
         new.map(|entry| (&entry.event, &self.readings[entry.readings.clone()])).collect()
     }
 
-    /// The answer.
-    pub(super) fn receipt(self) -> Receipt<'a> {
+    /// Events that took another back, with what stands in its place.
+    pub(super) fn new_amendments(&self) -> Vec<(&Checked<'a>, &[Reading<'a, 's>])> {
+        let entries = self.voids.iter().chain(&self.numbered);
+        let new = entries.filter(|entry| entry.is_new() && entry.event.target.is_some());
+        new.map(|entry| (&entry.event, &self.readings[entry.readings.clone()])).collect()
+    }
+
+    /// The answer; a minimal one only lists what is not recorded.
+    pub(super) fn receipt(mut self, minimal: bool) -> Receipt<'a> {
         let count =
             |outcome| self.results.iter().filter(|result| result.outcome == outcome).count();
-        Receipt {
-            accepted: count(Outcome::Accepted),
-            duplicates: count(Outcome::Duplicate),
-            conflicts: count(Outcome::Conflict),
-            rejected: count(Outcome::Rejected),
-            results: self.results,
+        let [accepted, duplicates, conflicts, rejected] =
+            [Outcome::Accepted, Outcome::Duplicate, Outcome::Conflict, Outcome::Rejected]
+                .map(count);
+        if minimal {
+            for (index, result) in self.results.iter_mut().enumerate() {
+                result.index = Some(index);
+            }
+            let told = |outcome| matches!(outcome, Outcome::Conflict | Outcome::Rejected);
+            self.results.retain(|result| told(result.outcome));
         }
+        Receipt { accepted, duplicates, conflicts, rejected, results: self.results }
+    }
+}
+
+/// A new event that takes another back.
+pub(super) struct Void<'b, 'a>(&'b mut Entry<'a>);
+
+impl<'a> Void<'_, 'a> {
+    pub(super) fn event(&self) -> &Checked<'a> {
+        &self.0.event
+    }
+
+    /// It cannot; tells its place in the batch.
+    pub(super) fn reject(self) -> usize {
+        self.0.outcome = Outcome::Rejected;
+        self.0.index
+    }
+}
+
+fn claims(entries: &[Entry<'_>]) -> (Vec<Uuid>, Vec<i64>) {
+    let mut keys: Vec<Uuid> = Vec::with_capacity(entries.len());
+    let mut payloads = Vec::with_capacity(entries.len());
+    for entry in entries.iter().filter(|entry| entry.is_new()) {
+        if keys.last() != Some(&entry.event.key) {
+            keys.push(entry.event.key);
+            payloads.push(entry.event.payload);
+        }
+    }
+    (keys, payloads)
+}
+
+fn resolve(entries: &mut [Entry<'_>], results: &mut [EventResult<'_>], claimed: Vec<(Uuid, i64)>) {
+    let mut claimed = claimed.into_iter().peekable();
+    let mut holder: Option<(Uuid, i64)> = None;
+    for entry in entries {
+        let key = entry.event.key;
+        while claimed.next_if(|(before, _)| *before < key).is_some() {}
+        if holder.is_none_or(|(held, _)| held != key) {
+            holder = claimed.next_if(|(before, _)| *before == key);
+            if holder.is_none() {
+                holder = Some((key, entry.event.payload));
+                continue;
+            }
+        }
+        let same = holder.is_some_and(|(_, payload)| payload == entry.event.payload);
+        entry.repeated(same, results);
     }
 }
 
@@ -344,9 +461,4 @@ fn watermark(sources: &Sources, source: &str) -> Watermark {
         Some(Lane::Numbers(mark)) => *mark,
         _ => Watermark::START,
     }
-}
-
-fn rejected<'a>(id: Option<Cow<'a, str>>, reason: &'static str, detail: String) -> EventResult<'a> {
-    let reason = Some(Cow::Borrowed(reason));
-    EventResult { id, outcome: Outcome::Rejected, reason, detail: Some(detail) }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use tenure_catalog::{Aggregation, Meter};
 use tenure_core::{Quantity, TenantId};
@@ -73,6 +74,17 @@ pub(super) struct Checked<'a> {
     /// Why it is not recorded all the same: only of numbered events, whose
     /// number is used up by that.
     pub(super) refusal: Option<Refusal>,
+    /// The event that it takes back.
+    pub(super) target: Option<Target<'a>>,
+}
+
+/// Names an event that was recorded before.
+#[derive(Debug, Clone)]
+pub(super) struct Target<'a> {
+    pub(super) source: Cow<'a, str>,
+    /// Epoch and number, if its producer numbers its events.
+    pub(super) sequence: Option<(i64, i64)>,
+    pub(super) key: Uuid,
 }
 
 /// Checks events of one request.
@@ -113,9 +125,9 @@ impl<'s> Checker<'s> {
             None => self.key(&source, &id),
         };
         match content {
-            Ok((time, payload)) => {
+            Ok(Content { time, payload, target }) => {
                 let payload = payload.hash(&mut self.buffer, sequence.map(|_| &*id));
-                Ok(Checked { id, source, sequence, time, key, payload, refusal: None })
+                Ok(Checked { id, source, sequence, time, key, payload, refusal: None, target })
             }
             Err(refusal) => {
                 readings.truncate(before);
@@ -124,17 +136,18 @@ impl<'s> Checker<'s> {
                 }
                 let refusal = Some(refusal);
                 let time = self.now;
-                Ok(Checked { id, source, sequence, time, key, payload: 0, refusal })
+                let (payload, target) = (0, None);
+                Ok(Checked { id, source, sequence, time, key, payload, refusal, target })
             }
         }
     }
 
     /// When it happened, and what it says.
     fn content<'a>(
-        &self,
+        &mut self,
         event: CloudEvent<'a>,
         readings: &mut Vec<Reading<'a, 's>>,
-    ) -> Result<(Timestamp, Payload<'a>), Refusal> {
+    ) -> Result<Content<'a>, Refusal> {
         let kind = attribute(event.kind, "type", ATTRIBUTE_LEN_MAX)?;
         let subject = match event.subject {
             Some(text) => Some(attribute(Some(text), "subject", ATTRIBUTE_LEN_MAX)?),
@@ -150,9 +163,43 @@ impl<'s> Checker<'s> {
             let detail = format!("`data` is longer than {DATA_LEN_MAX} bytes.");
             return Err(refuse("too_long", detail));
         }
-        self.read(&kind, data, readings)?;
         let subscription = self.situation.subscription.id.uuid();
-        Ok((time, Payload { subscription, kind, subject, time, data }))
+        let mut content = Content { time, payload: Payload::default(), target: None };
+        match &*kind {
+            VOID => content.target = Some(self.void(parsed(data, VOID)?)?),
+            AMEND => {
+                let amend: AmendData<'a> = parsed(data, AMEND)?;
+                content.target = Some(self.void(amend.void)?);
+                content.time = self.time(amend.event.time)?;
+                let kind = attribute(amend.event.kind, "type", ATTRIBUTE_LEN_MAX)?;
+                self.read(&kind, amend.event.data, readings)?;
+            }
+            _ => self.read(&kind, data, readings)?,
+        }
+        content.payload = Payload { subscription, kind, subject, time: Some(time), data };
+        Ok(content)
+    }
+
+    /// The event that is to be taken back.
+    fn void<'a>(&mut self, data: VoidData<'a>) -> Result<Target<'a>, Refusal> {
+        let source = attribute(Some(data.source), "data.source", SOURCE_LEN_MAX)?;
+        let (sequence, key) = match (data.id, data.sequence) {
+            (Some(id), None) => {
+                let id = attribute(Some(id), "data.id", ATTRIBUTE_LEN_MAX)?;
+                (None, self.key(&source, &id))
+            }
+            (None, Some(Digits(number))) => {
+                let number = whole(&number, "sequence", 1)?;
+                let epoch = data.epoch.map_or(Ok(0), |Digits(epoch)| whole(&epoch, "epoch", 0))?;
+                (Some((epoch, number)), self.number(&source, epoch, number))
+            }
+            _ => {
+                let detail = "Name the event by `source` and either `id` or, if its producer \
+                              numbers its events, `sequence` (and `epoch`).";
+                return Err(refuse("bad_data", detail));
+            }
+        };
+        Ok(Target { source, sequence, key })
     }
 
     fn time(&self, time: Option<Text<'_>>) -> Result<Timestamp, Refusal> {
@@ -275,12 +322,70 @@ fn put(buffer: &mut Vec<u8>, bytes: &[u8]) {
     buffer.extend_from_slice(bytes);
 }
 
+/// The type of an event that takes another back.
+const VOID: &str = "tenure.void";
+/// The type of an event that puts another in the place of one.
+const AMEND: &str = "tenure.amend";
+
+/// The data of [`VOID`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VoidData<'a> {
+    #[serde(borrow)]
+    source: Text<'a>,
+    #[serde(borrow, default)]
+    id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    epoch: Option<Digits<'a>>,
+    #[serde(borrow, default)]
+    sequence: Option<Digits<'a>>,
+}
+
+/// The data of [`AMEND`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AmendData<'a> {
+    #[serde(borrow)]
+    void: VoidData<'a>,
+    #[serde(borrow)]
+    event: Instead<'a>,
+}
+
+/// What stands in the place of an event. Its name is that of the amendment.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Instead<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    time: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+fn parsed<'a, T: Deserialize<'a>>(data: Option<&'a RawValue>, kind: &str) -> Result<T, Refusal> {
+    serde_json::from_str(data.map_or("null", RawValue::get)).map_err(|error| {
+        let text = error.to_string();
+        let text = text.rfind(" at line ").map_or(&*text, |at| &text[..at]);
+        refuse("bad_data", format!("The data of {kind} cannot be read: {text}."))
+    })
+}
+
+/// What an event that can be recorded holds.
+struct Content<'a> {
+    /// When what its meters count happened.
+    time: Timestamp,
+    payload: Payload<'a>,
+    target: Option<Target<'a>>,
+}
+
 /// What an event says.
+#[derive(Default)]
 struct Payload<'a> {
     subscription: Uuid,
     kind: Cow<'a, str>,
     subject: Option<Cow<'a, str>>,
-    time: Timestamp,
+    time: Option<Timestamp>,
     data: Option<&'a RawValue>,
 }
 
@@ -292,7 +397,8 @@ impl Payload<'_> {
         put(buffer, self.subscription.as_bytes());
         put(buffer, self.kind.as_bytes());
         put(buffer, self.subject.as_deref().unwrap_or_default().as_bytes());
-        buffer.extend_from_slice(&self.time.as_microsecond().to_be_bytes());
+        let time = self.time.unwrap_or_default();
+        buffer.extend_from_slice(&time.as_microsecond().to_be_bytes());
         if let Some(id) = id {
             put(buffer, id.as_bytes());
         }
@@ -306,18 +412,20 @@ impl Payload<'_> {
     }
 }
 
+/// A whole number from `from`.
+fn whole(text: &str, name: &str, from: i64) -> Result<i64, Refusal> {
+    let plain = text.len() <= DIGITS_MAX && text.bytes().all(|byte| byte.is_ascii_digit());
+    let value = text.parse::<i64>().ok().filter(|value| plain && *value >= from);
+    value.ok_or_else(|| {
+        let detail = format!("`{name}` must be a whole number from {from}, as a text.");
+        refuse("bad_sequence", detail)
+    })
+}
+
 /// Epoch and number of an event whose producer numbers its events.
 fn sequence(event: &CloudEvent<'_>) -> Result<Option<(i64, i64)>, Refusal> {
     let counts = event.sequencetype.as_ref().is_some_and(|text| text.0 == "Integer");
     let Some(Digits(number)) = event.sequence.as_ref().filter(|_| counts) else { return Ok(None) };
-    let whole = |text: &str, name: &str, from: i64| {
-        let plain = text.len() <= DIGITS_MAX && text.bytes().all(|byte| byte.is_ascii_digit());
-        let value = text.parse::<i64>().ok().filter(|value| plain && *value >= from);
-        value.ok_or_else(|| {
-            let detail = format!("`{name}` must be a whole number from {from}, as a text.");
-            refuse("bad_sequence", detail)
-        })
-    };
     let number = whole(number, "sequence", 1)?;
     let epoch = match &event.epoch {
         Some(Digits(epoch)) => whole(epoch, "epoch", 0)?,

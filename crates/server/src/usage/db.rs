@@ -28,6 +28,9 @@ pub(super) async fn sources(
     tx: &mut TenantTx,
     wanted: &BTreeMap<&str, bool>,
 ) -> Result<Sources, Problem> {
+    if wanted.is_empty() {
+        return Ok(Sources::new());
+    }
     let tenant = tx.tenant().uuid();
     let mut found = look(tx, wanted).await?;
     if wanted.keys().any(|source| !found.contains_key(*source)) {
@@ -227,6 +230,9 @@ pub(super) async fn claim(
     payloads: &[i64],
     received_at: Timestamp,
 ) -> Result<Option<Vec<Uuid>>, Problem> {
+    if keys.is_empty() {
+        return Ok(None);
+    }
     let tenant = tx.tenant().uuid();
     let row = sqlx::query!(
         r#"WITH fresh AS (
@@ -250,6 +256,9 @@ pub(super) async fn claim(
 
 /// The payloads that hold keys, by key.
 pub(super) async fn claimed(tx: &mut TenantTx, keys: &[Uuid]) -> Result<Vec<(Uuid, i64)>, Problem> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
     let tenant = tx.tenant().uuid();
     let rows = sqlx::query!(
         "SELECT key, payload FROM usage_keys WHERE tenant_id = $1 AND key = ANY($2) ORDER BY key",

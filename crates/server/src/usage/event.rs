@@ -25,6 +25,8 @@ pub(super) enum Mode {
     Batch,
     /// An object or an array, by what it begins with.
     Either,
+    /// A JSON object a line.
+    Lines,
     /// Attributes in `ce-*` headers, the body is the data.
     Binary,
 }
@@ -38,13 +40,17 @@ pub(super) fn mode(headers: &HeaderMap, body_is_empty: bool) -> Result<Mode, Pro
     match essence.as_deref() {
         Some("application/cloudevents+json") => Ok(Mode::Single),
         Some("application/cloudevents-batch+json") => Ok(Mode::Batch),
+        Some("application/x-ndjson" | "application/ndjson" | "application/cloudevents+ndjson") => {
+            Ok(Mode::Lines)
+        }
         Some("application/json") if binary => Ok(Mode::Binary),
         Some(text) if binary && text.ends_with("+json") => Ok(Mode::Binary),
         Some("application/json") => Ok(Mode::Either),
         None if binary && body_is_empty => Ok(Mode::Binary),
         _ => Err(Problem::unsupported_media_type(
             "Send CloudEvents as application/cloudevents+json (one), application/cloudevents-batch+json \
-             (several), application/json (either), or in binary mode: ce-* headers with JSON data.",
+             (several), application/x-ndjson (one a line), application/json (one or several), or in \
+             binary mode: ce-* headers with JSON data.",
         )),
     }
 }
@@ -135,6 +141,7 @@ pub(super) fn read<'a>(
     };
     match mode {
         Mode::Batch => batch(body),
+        Mode::Lines => lines(body),
         Mode::Binary => Ok(vec![from_headers(headers, body)?]),
         Mode::Single | Mode::Either => {
             let one: &RawValue = serde_json::from_slice(body).map_err(not_json)?;
@@ -153,21 +160,36 @@ fn not_json(error: serde_json::Error) -> Problem {
 fn batch(body: &[u8]) -> Result<Vec<Arrived<'_>>, Problem> {
     let all: Vec<&RawValue> = serde_json::from_slice(body).map_err(not_json)?;
     if all.len() > EVENTS_MAX {
-        let detail = format!(
-            "The batch has {} events; send at most {EVENTS_MAX} at once. Nothing was recorded.",
-            all.len()
-        );
-        return Err(Problem::too_large(detail));
+        return Err(too_many(all.len()));
     }
     Ok(all.into_iter().map(element).collect())
 }
 
+fn too_many(events: usize) -> Problem {
+    Problem::too_large(format!(
+        "The batch has {events} events; send at most {EVENTS_MAX} at once. Nothing was recorded."
+    ))
+}
+
+/// Lines are independent: one that is no JSON leaves the others readable.
+fn lines(body: &[u8]) -> Result<Vec<Arrived<'_>>, Problem> {
+    let filled = || body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let count = filled().count();
+    if count > EVENTS_MAX {
+        return Err(too_many(count));
+    }
+    Ok(filled().map(|line| serde_json::from_slice(line).map_err(unreadable)).collect())
+}
+
 pub(super) fn element(raw: &RawValue) -> Arrived<'_> {
-    serde_json::from_str(raw.get()).map_err(|error| {
-        let text = error.to_string();
-        let text = text.rfind(" at line ").map_or(&*text, |at| &text[..at]);
-        format!("The event cannot be read: {text}.")
-    })
+    serde_json::from_str(raw.get()).map_err(unreadable)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "map_err hands it over")]
+fn unreadable(error: serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.rfind(" at line ").map_or(&*text, |at| &text[..at]);
+    format!("The event cannot be read: {text}.")
 }
 
 fn from_headers<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Arrived<'a>, Problem> {
@@ -272,6 +294,14 @@ mod tests {
         let all = read(&HeaderMap::new(), body, Mode::Batch).unwrap();
         let ok: Vec<bool> = all.iter().map(Result::is_ok).collect();
         assert_eq!(ok, [true, false, false, false]);
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_leaves_the_others_readable() {
+        let body = b"{\"id\": \"a\"}\r\n\n{\"id\":\n{\"id\": \"b\"} x\n{\"id\": \"c\"}";
+        let all = read(&HeaderMap::new(), body, Mode::Lines).unwrap();
+        let ok: Vec<bool> = all.iter().map(Result::is_ok).collect();
+        assert_eq!(ok, [true, false, false, true]);
     }
 
     #[test]

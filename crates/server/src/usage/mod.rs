@@ -17,29 +17,35 @@
 
 pub mod api;
 mod batch;
+mod body;
 mod check;
 mod chunk;
 pub(crate) mod db;
 mod event;
 pub(crate) mod generations;
+pub(crate) mod intake;
 mod lanes;
 pub(crate) mod raw;
+mod rebuild;
+pub mod refused;
 mod store;
 pub mod summary;
 mod totals;
+mod voids;
 pub mod windows;
 
 use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 use tenure_api::usage::{Outcome, Producer, Receipt};
-use tenure_core::{SubscriptionId, SubscriptionStatus, TenantId};
+use tenure_core::{SubscriptionStatus, TenantId};
 use tenure_license::Environment;
 use tenure_tenancy::TenantTx;
 
 use self::{
     batch::{Batch, Lane, Sources},
     db::Place,
+    generations::With,
     lanes::Watermark,
     store::Writes,
 };
@@ -55,6 +61,8 @@ use crate::{
 pub const EVENTS_MAX: usize = 10_000;
 /// Largest body, in bytes.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Largest body once it is unpacked, in bytes.
+pub const UNPACKED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Records a batch in one transaction.
 ///
@@ -65,17 +73,18 @@ async fn record<'a>(
     app: &App,
     principal: &Principal,
     events: Vec<event::Arrived<'a>>,
+    minimal: bool,
 ) -> Result<Receipt<'a>, Problem> {
     let situation = known_situation(app, principal.tenant, principal.subscription).await?;
     refuse_ended(&situation)?;
     let now = app.now();
     let mut batch = Batch::check(&situation, now, events);
-    if principal.environment == Environment::Test || batch.is_empty() {
+    if principal.environment == Environment::Test {
         batch.pretend();
-    } else {
-        store(app, principal, &mut batch, now).await?;
+    } else if !batch.is_empty() || !batch.refused().is_empty() {
+        store(app, principal, &situation, &mut batch, now).await?;
     }
-    let receipt = batch.receipt();
+    let receipt = batch.receipt(minimal);
     count(app, &receipt);
     Ok(receipt)
 }
@@ -93,11 +102,13 @@ fn refuse_ended(situation: &Situation) -> Result<(), Problem> {
 async fn store(
     app: &App,
     principal: &Principal,
+    situation: &Situation,
     batch: &mut Batch<'_, '_>,
     now: jiff::Timestamp,
 ) -> Result<(), Problem> {
     let mut tx = app.db().tenant(principal.tenant).await?;
-    write(&mut tx, principal.subscription, batch, now).await?;
+    let with = if batch.has_voids() { With::Nobody } else { With::Others };
+    write(&mut tx, situation, batch, now, with).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -106,7 +117,6 @@ async fn store(
 pub(crate) struct Reported<'s> {
     /// The subscription, with its meters.
     pub(crate) situation: &'s Situation,
-    pub(crate) subscription: SubscriptionId,
     pub(crate) environment: Environment,
 }
 
@@ -122,32 +132,47 @@ pub(crate) async fn record_reported<'a>(
 ) -> Result<Receipt<'a>, Problem> {
     let arrived = events.iter().map(|event| event::element(event)).collect();
     let mut batch = Batch::check(of.situation, now, arrived);
-    if of.environment == Environment::Test || batch.is_empty() {
+    if of.environment == Environment::Test {
         batch.pretend();
-    } else {
-        write(tx, of.subscription, &mut batch, now).await?;
+    } else if !batch.is_empty() || !batch.refused().is_empty() {
+        // Several batches share the transaction: who waits to be alone later, holding a place
+        // among others, could wait for another who does the same.
+        write(tx, of.situation, &mut batch, now, With::Nobody).await?;
     }
-    let receipt = batch.receipt();
+    let receipt = batch.receipt(false);
     count(app, &receipt);
     Ok(receipt)
 }
 
 async fn write(
     tx: &mut TenantTx,
-    subscription: SubscriptionId,
+    situation: &Situation,
     batch: &mut Batch<'_, '_>,
     now: jiff::Timestamp,
+    with: With,
 ) -> Result<(), Problem> {
-    let generation = generations::enter(tx, subscription, generations::With::Others).await?;
+    let subscription = situation.subscription.id;
+    let generation = generations::enter(tx, subscription, with).await?;
     let place = Place { subscription, generation, received_at: now };
     let before = db::sources(tx, &batch.sources()).await?;
     batch.keep_lanes(&before);
     claim_keys(tx, batch, now).await?;
     let moved = take_numbers(tx, batch, before).await?;
-    let writes = Writes::of(batch)?;
     if !moved.is_empty() {
         db::move_watermarks(tx, &moved).await?;
     }
+    put(tx, place, &Writes::of(batch)?).await?;
+    if batch.has_voids() {
+        voids::take_back(tx, situation, place, batch).await?;
+    }
+    if !batch.refused().is_empty() {
+        refused::record(tx, subscription, batch.refused(), now).await?;
+    }
+    Ok(())
+}
+
+/// Writes new events and what they add up to.
+async fn put(tx: &mut TenantTx, place: Place, writes: &Writes<'_>) -> Result<(), Problem> {
     db::insert_chunks(tx, place, &writes.chunks).await?;
     if !writes.rows.is_empty() {
         db::insert_rows(tx, place, &writes.rows).await?;

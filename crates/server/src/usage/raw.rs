@@ -5,7 +5,7 @@
 //! were taken back. Whatever needs single events reads them here, so that
 //! nobody else knows how they are kept.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
@@ -89,6 +89,8 @@ pub(super) struct Found<'r> {
     pub(super) record: &'r Record<'r>,
     pub(super) received_at: Timestamp,
     pub(super) generation: i32,
+    /// The generation in which it was taken back: only of a scan that tells.
+    pub(super) void_in: Option<i32>,
 }
 
 /// Events of a meter within `period`, recorded up to the generation `cutoff`
@@ -169,8 +171,9 @@ pub(super) struct Scan {
     tenant: TenantId,
     subscription: Uuid,
     cutoff: i32,
-    /// Names of events that were taken back.
-    voids: HashSet<Uuid>,
+    /// Events that were taken back, and in which generation.
+    voids: HashMap<Uuid, i32>,
+    tells_voided: bool,
     buffer: Vec<u8>,
 }
 
@@ -194,7 +197,7 @@ impl Scan {
     ) -> Result<Self, Problem> {
         let tenant = tx.tenant();
         let rows = sqlx::query!(
-            "SELECT v.key FROM usage_voids v
+            "SELECT v.key, v.generation FROM usage_voids v
              WHERE v.tenant_id = $1 AND v.subscription_id = $2 AND v.generation <= $3
                  AND v.occurred_at >= (SELECT min(l) FROM unnest($4::timestamptz[]) l)
                  AND v.occurred_at < (SELECT max(u) FROM unnest($5::timestamptz[]) u)",
@@ -210,9 +213,16 @@ impl Scan {
             tenant,
             subscription: subscription.uuid(),
             cutoff,
-            voids: rows.into_iter().map(|row| row.key).collect(),
+            voids: rows.into_iter().map(|row| (row.key, row.generation)).collect(),
+            tells_voided: false,
             buffer: Vec::new(),
         })
+    }
+
+    /// Tells of events that were taken back too.
+    pub(super) const fn with_voided(mut self) -> Self {
+        self.tells_voided = true;
+        self
     }
 
     /// Calls `each` with every event that counts. With `first`, it is enough
@@ -246,17 +256,16 @@ impl Scan {
         let limit = first.and_then(|limit| i64::try_from(limit).ok());
         let rows = sqlx::query!(
             r#"SELECT w.slot AS "slot!", m.slug, e.source, e.event_id, e.occurred_at, e.quantity,
-                   e.member, e.dimension, e.received_at, e.generation, e.epoch, e.number
+                   e.member, e.dimension, e.received_at, e.generation, e.epoch, e.number, e.void_in AS "void_in?"
                FROM unnest($3::integer[], $4::integer[], $5::timestamptz[], $6::timestamptz[])
                    AS w (slot, meter_id, lower, upper)
                JOIN meters m ON m.id = w.meter_id
                CROSS JOIN LATERAL (
-                   SELECT * FROM usage_events e
+                   SELECT e.*, v.generation AS void_in FROM usage_events e
+                   LEFT JOIN usage_voids v ON v.tenant_id = $1 AND v.key = e.key AND v.generation <= $7
                    WHERE e.tenant_id = $1 AND e.subscription_id = $2 AND e.meter_id = w.meter_id
                        AND e.occurred_at >= w.lower AND e.occurred_at < w.upper
-                       AND e.generation <= $7
-                       AND NOT EXISTS (SELECT FROM usage_voids v WHERE v.tenant_id = $1
-                           AND v.key = e.key AND v.generation <= $7)
+                       AND e.generation <= $7 AND ($9 OR v.key IS NULL)
                    ORDER BY e.occurred_at
                    FETCH FIRST $8 ROWS WITH TIES) e"#,
             self.tenant.uuid(),
@@ -267,6 +276,7 @@ impl Scan {
             &asked.upper as &[jiff_sqlx::Timestamp],
             self.cutoff,
             limit.unwrap_or(i64::MAX),
+            self.tells_voided,
         )
         .fetch_all(&mut **tx)
         .await?;
@@ -283,8 +293,8 @@ impl Scan {
                 payload: 0,
             };
             let received_at = row.received_at.to_jiff();
-            let generation = row.generation;
-            each(&Found { slot: row.slot, record: &record, received_at, generation });
+            let (generation, void_in) = (row.generation, row.void_in);
+            each(&Found { slot: row.slot, record: &record, received_at, generation, void_in });
         }
         Ok(())
     }
@@ -336,18 +346,24 @@ impl Scan {
         let unpacked = Unpacked::new(body).map_err(Problem::internal)?;
         let read = unpacked.records(|record| {
             let inside = record.time >= candidate.lower && record.time < candidate.upper;
-            if record.meter != candidate.slug || !inside || self.is_void(record) {
+            if record.meter != candidate.slug || !inside {
                 return;
             }
-            let Candidate { slot, received_at, generation, .. } = *candidate;
-            each(&Found { slot, record, received_at, generation });
+            let void_in = self.void_in(record);
+            if void_in.is_none() || self.tells_voided {
+                let Candidate { slot, received_at, generation, .. } = *candidate;
+                each(&Found { slot, record, received_at, generation, void_in });
+            }
         });
         read.map_err(Problem::internal)
     }
 
-    fn is_void(&mut self, record: &Record<'_>) -> bool {
+    fn void_in(&mut self, record: &Record<'_>) -> Option<i32> {
         // Names are only worth their hash when something was taken back at all.
-        !self.voids.is_empty() && self.voids.contains(&name(&mut self.buffer, self.tenant, record))
+        if self.voids.is_empty() {
+            return None;
+        }
+        self.voids.get(&name(&mut self.buffer, self.tenant, record)).copied()
     }
 }
 

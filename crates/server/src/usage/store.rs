@@ -54,8 +54,20 @@ impl Rollup {
         }
     }
 
+    /// Of no events, in a bucket.
+    pub(super) fn empty(bucket: i64) -> Self {
+        let at = Timestamp::from_second(bucket).unwrap_or_default();
+        Self { events: 0, ..Self::of(Decimal::ZERO, at, 0) }
+    }
+
     /// Of these events and those.
     pub(super) fn join(&mut self, other: &Self) {
+        if self.events == 0 || other.events == 0 {
+            if self.events == 0 {
+                *self = *other;
+            }
+            return;
+        }
         self.events += other.events;
         self.sum += other.sum;
         self.max = self.max.max(other.max);
@@ -125,6 +137,15 @@ impl<'b> Writes<'b> {
             |event: &'b Checked<'_>| (&event.source, event.sequence.map(|(epoch, _)| epoch));
         for producer in numbered.chunk_by(|(a, _), (b, _)| place(a) == place(b)) {
             writes.lane(producer)?;
+        }
+        Ok(writes)
+    }
+
+    /// Of events that took others back. Few at a time: they become rows.
+    pub(super) fn of_amendments(batch: &'b Batch<'_, '_>) -> Result<Self, Problem> {
+        let mut writes = Self::default();
+        for event in batch.new_amendments() {
+            writes.lane(&[event])?;
         }
         Ok(writes)
     }

@@ -30,6 +30,11 @@ impl Stretches {
         }
     }
 
+    /// With the meter as the slot.
+    pub(super) fn push_meter(&mut self, meter: i32, lower: Timestamp, upper: Timestamp) {
+        self.push(usize::try_from(meter).unwrap_or_default(), meter, lower, upper);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }

@@ -36,4 +36,6 @@ mod portal;
 mod signing;
 mod softhsm;
 mod usage;
+mod usage_bodies;
 mod usage_lanes;
+mod usage_voids;

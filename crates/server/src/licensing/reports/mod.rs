@@ -292,11 +292,7 @@ async fn record(
 ) -> Result<ImportedReport, Problem> {
     let known_seq = holder.known.map_or(0, |known| known.seq);
     let situation = known_situation(app, holder.tenant, holder.subscription).await?;
-    let of = usage::Reported {
-        situation: &situation,
-        subscription: holder.subscription,
-        environment: holder.environment,
-    };
+    let of = usage::Reported { situation: &situation, environment: holder.environment };
     let mut tally = Tally::default();
     let mut waiting: Vec<&RawValue> = Vec::new();
     for line in report.lines.iter().filter(|line| line.seq > known_seq) {

@@ -1,0 +1,371 @@
+//! Rollups made again from single events.
+//!
+//! Rollups can be dropped and rebuilt to the same bytes, because everything in
+//! them follows from events and voids: a row of generation g holds what came in
+//! g; and where a void of g names an event of the bucket, the row is `whole`:
+//! it holds all that came up to g and was not taken back by then, and stands
+//! instead of the rows before it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::SignedDuration;
+use tenure_api::usage::RebuildReport;
+use tenure_core::{SubscriptionId, TenantId};
+use tenure_tenancy::TenantTx;
+
+use super::{
+    db::{self, Columns, Place, whole},
+    generations::{self, With},
+    raw::{Found, Scan},
+    store::{BUCKET_SECONDS, Members, Rollup, Rollups, bucket, hash},
+    totals::Stretches,
+};
+use crate::{
+    App,
+    call::Call,
+    http::Problem,
+    subscriptions::entitlements::situation,
+    trail::{self, Change},
+};
+
+/// Meter, start of the bucket in seconds, dimension.
+pub(super) type Spot = (i32, i64, String);
+
+/// Makes buckets whole in the open generation.
+pub(super) async fn spots(
+    tx: &mut TenantTx,
+    place: Place,
+    spots: &BTreeSet<Spot>,
+) -> Result<(), Problem> {
+    if spots.is_empty() {
+        return Ok(());
+    }
+    let mut rollups: BTreeMap<&Spot, Rollup> =
+        spots.iter().map(|spot| (spot, Rollup::empty(spot.1))).collect();
+    let mut members: BTreeSet<(&Spot, String)> = BTreeSet::new();
+    let asked = stretches(spots);
+    let mut buffer = Vec::new();
+    let scan = Scan::new(tx, place.subscription, place.generation, &asked).await?;
+    let take = |found: &Found<'_>| {
+        let (spot, one) = counted(found, &mut buffer);
+        let Some(spot) = spots.get(&spot) else { return };
+        if let Some(rollup) = rollups.get_mut(spot) {
+            rollup.join(&one);
+        }
+        if let Some(member) = found.record.member {
+            members.insert((spot, member.to_owned()));
+        }
+    };
+    scan.run(tx, &asked, None, take).await?;
+    let rollups: Rollups<'_> = rollups
+        .into_iter()
+        .map(|((meter, bucket, dimension), rollup)| ((*meter, *bucket, &**dimension), rollup))
+        .collect();
+    let members: Members<'_> = members
+        .iter()
+        .map(|((meter, bucket, dimension), member)| (*meter, *bucket, &**dimension, &**member))
+        .collect();
+    replace(tx, place, &rollups).await?;
+    db::insert_members(tx, place, &members).await
+}
+
+/// The buckets as stretches; the slot is the meter.
+fn stretches(spots: &BTreeSet<Spot>) -> Stretches {
+    let buckets: BTreeSet<(i32, i64)> = spots.iter().map(|(meter, at, _)| (*meter, *at)).collect();
+    let mut asked = Stretches::default();
+    for (meter, at) in buckets {
+        asked.push_meter(meter, db::at(at).to_jiff(), db::at(at + BUCKET_SECONDS).to_jiff());
+    }
+    asked
+}
+
+fn counted(found: &Found<'_>, buffer: &mut Vec<u8>) -> (Spot, Rollup) {
+    let record = found.record;
+    let spot = (found.slot, bucket(record.time), record.dimension.to_owned());
+    (spot, Rollup::of(record.quantity, record.time, hash(record, buffer)))
+}
+
+/// Writes whole rows, and says of those before that they are replaced.
+async fn replace(tx: &mut TenantTx, place: Place, rollups: &Rollups<'_>) -> Result<(), Problem> {
+    let tenant = tx.tenant().uuid();
+    let columns = Columns::of(rollups);
+    sqlx::query!(
+        "WITH spot AS (
+             SELECT * FROM unnest($4::integer[], $5::timestamptz[], $6::text[])
+                 AS spot (meter_id, bucket, dimension)),
+         gone AS (
+             DELETE FROM usage_members m USING spot s
+             WHERE m.tenant_id = $1 AND m.subscription_id = $2 AND m.generation = $3
+                 AND m.meter_id = s.meter_id AND m.bucket = s.bucket AND m.dimension = s.dimension),
+         members AS (
+             UPDATE usage_members m SET replaced_in = $3 FROM spot s
+             WHERE m.tenant_id = $1 AND m.subscription_id = $2 AND m.generation < $3
+                 AND m.meter_id = s.meter_id AND m.bucket = s.bucket AND m.dimension = s.dimension
+                 AND m.replaced_in IS NULL)
+         UPDATE usage_rollups r SET replaced_in = $3 FROM spot s
+         WHERE r.tenant_id = $1 AND r.subscription_id = $2 AND r.generation < $3
+             AND r.meter_id = s.meter_id AND r.bucket = s.bucket AND r.dimension = s.dimension
+             AND r.replaced_in IS NULL",
+        tenant,
+        place.subscription.uuid(),
+        place.generation,
+        &columns.meters,
+        &columns.buckets as &[jiff_sqlx::Timestamp],
+        &columns.dimensions as &[&str],
+    )
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO usage_rollups (tenant_id, subscription_id, generation, whole, meter_id, bucket,
+             dimension, events, sum, max, min, last, last_at, digest_hi, digest_lo)
+         SELECT $1, $2, $3, true, given.*
+         FROM unnest($4::integer[], $5::timestamptz[], $6::text[], $7::bigint[], $8::numeric[],
+                 $9::numeric[], $10::numeric[], $11::numeric[], $12::timestamptz[], $13::bigint[],
+                 $14::bigint[]) AS given
+         ON CONFLICT (tenant_id, subscription_id, meter_id, bucket, dimension, generation)
+         DO UPDATE SET whole = true, events = excluded.events, sum = excluded.sum,
+             max = excluded.max, min = excluded.min, last = excluded.last,
+             last_at = excluded.last_at, digest_hi = excluded.digest_hi,
+             digest_lo = excluded.digest_lo",
+        tenant,
+        place.subscription.uuid(),
+        place.generation,
+        &columns.meters,
+        &columns.buckets as &[jiff_sqlx::Timestamp],
+        &columns.dimensions as &[&str],
+        &columns.events,
+        &columns.sums,
+        &columns.maxima,
+        &columns.minima,
+        &columns.lasts,
+        &columns.last_at as &[jiff_sqlx::Timestamp],
+        &columns.digests_hi,
+        &columns.digests_lo,
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Drops all rollups of a subscription and makes them again.
+pub(super) async fn subscription(
+    app: &App,
+    call: &Call,
+    tenant: TenantId,
+    id: SubscriptionId,
+) -> Result<RebuildReport, Problem> {
+    let situation = situation(app, tenant, id).await?;
+    let mut tx = app.db().tenant(tenant).await?;
+    let generation = generations::enter(&mut tx, id, With::Nobody).await?;
+    let mut asked = Stretches::default();
+    let from = situation.subscription.anchor;
+    let to = call.now.checked_add(SignedDuration::from_hours(24)).unwrap_or(call.now);
+    for meter in situation.catalog.meters.values() {
+        asked.push_meter(*meter, from, to);
+    }
+    let made = make(&mut tx, id, generation, &asked).await?;
+    let stood = stored(&mut tx, id).await?;
+    let differing = made.rows.iter().filter(|(spot, row)| stood.get(*spot) != Some(row)).count()
+        + stood.keys().filter(|spot| !made.rows.contains_key(*spot)).count();
+    write(&mut tx, id, &made).await?;
+    let report = RebuildReport { rollups: made.rows.len(), members: made.members.len(), differing };
+    trail::record(app, &mut tx, call, Change::created("usage.rebuilt", id, &report)).await?;
+    tx.commit().await?;
+    Ok(report)
+}
+
+/// A spot and its generation.
+type Place4 = (i32, i64, String, i32);
+
+/// A row of `usage_rollups` without its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Row {
+    whole: bool,
+    replaced_in: Option<i32>,
+    rollup: Rollup,
+}
+
+#[derive(Default)]
+struct Made {
+    rows: BTreeMap<Place4, Row>,
+    members: BTreeSet<(Place4, String)>,
+    /// Of each spot, the generations that are whole.
+    wholes: BTreeMap<Spot, BTreeSet<i32>>,
+}
+
+impl Made {
+    fn replaced_in(&self, (meter, at, dimension, generation): &Place4) -> Option<i32> {
+        let wholes = self.wholes.get(&(*meter, *at, dimension.clone()))?;
+        wholes.range(generation + 1..).next().copied()
+    }
+
+    fn add(&mut self, place: Place4, whole: bool, one: &Rollup, member: Option<&str>) {
+        if let Some(member) = member {
+            self.members.insert((place.clone(), member.to_owned()));
+        }
+        let rollup = Rollup::empty(place.1);
+        let row = Row { whole, replaced_in: None, rollup };
+        self.rows.entry(place).or_insert(row).rollup.join(one);
+    }
+}
+
+async fn make(
+    tx: &mut TenantTx,
+    id: SubscriptionId,
+    generation: i32,
+    asked: &Stretches,
+) -> Result<Made, Problem> {
+    let mut made = Made::default();
+    let mut buffer = Vec::new();
+    let scan = Scan::new(tx, id, generation, asked).await?.with_voided();
+    let take = |found: &Found<'_>| {
+        let (spot, one) = counted(found, &mut buffer);
+        if let Some(void_in) = found.void_in {
+            made.wholes.entry(spot.clone()).or_default().insert(void_in);
+        }
+        let place = (spot.0, spot.1, spot.2, found.generation);
+        made.add(place, false, &one, found.record.member);
+    };
+    scan.run(tx, asked, None, take).await?;
+    // What was taken back is not in the rows of its bucket from then on.
+    let wholes = made.wholes.clone();
+    for ((meter, at, dimension), generations) in &wholes {
+        for generation in generations {
+            let place = (*meter, *at, dimension.clone(), *generation);
+            made.members.retain(|(of, _)| *of != place);
+            let row = Row { whole: true, replaced_in: None, rollup: Rollup::empty(*at) };
+            made.rows.insert(place, row);
+        }
+    }
+    if !wholes.is_empty() {
+        let asked = stretches(&wholes.keys().cloned().collect());
+        let scan = Scan::new(tx, id, generation, &asked).await?.with_voided();
+        let take = |found: &Found<'_>| {
+            let (spot, one) = counted(found, &mut buffer);
+            for generation in wholes.get(&spot).into_iter().flatten() {
+                let voided = found.void_in.is_some_and(|void_in| void_in <= *generation);
+                if found.generation <= *generation && !voided {
+                    let place = (spot.0, spot.1, spot.2.clone(), *generation);
+                    made.add(place, true, &one, found.record.member);
+                }
+            }
+        };
+        scan.run(tx, &asked, None, take).await?;
+    }
+    let replaced: Vec<Option<i32>> =
+        made.rows.keys().map(|place| made.replaced_in(place)).collect();
+    for (row, replaced_in) in made.rows.values_mut().zip(replaced) {
+        row.replaced_in = replaced_in;
+    }
+    Ok(made)
+}
+
+async fn stored(tx: &mut TenantTx, id: SubscriptionId) -> Result<BTreeMap<Place4, Row>, Problem> {
+    let tenant = tx.tenant().uuid();
+    let rows = sqlx::query!(
+        "SELECT meter_id, bucket, dimension, generation, whole, replaced_in, events, sum, max, min,
+             last, last_at, digest_hi, digest_lo
+         FROM usage_rollups WHERE tenant_id = $1 AND subscription_id = $2",
+        tenant,
+        id.uuid()
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let bucket = row.bucket.to_jiff().as_second();
+            let rollup = Rollup {
+                events: row.events,
+                sum: row.sum,
+                max: row.max,
+                min: row.min,
+                last: row.last,
+                last_at: row.last_at.to_jiff(),
+                digest: whole(row.digest_hi, row.digest_lo),
+            };
+            let place = (row.meter_id, bucket, row.dimension, row.generation);
+            (place, Row { whole: row.whole, replaced_in: row.replaced_in, rollup })
+        })
+        .collect())
+}
+
+async fn write(tx: &mut TenantTx, id: SubscriptionId, made: &Made) -> Result<(), Problem> {
+    let tenant = tx.tenant().uuid();
+    for table in ["usage_rollups", "usage_members"] {
+        let sql = format!("DELETE FROM {table} WHERE tenant_id = $1 AND subscription_id = $2");
+        sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(tenant)
+            .bind(id.uuid())
+            .execute(&mut **tx)
+            .await?;
+    }
+    write_rollups(tx, id, made).await?;
+    let places = || made.members.iter().map(|(place, _)| place);
+    let meters: Vec<i32> = places().map(|place| place.0).collect();
+    let buckets: Vec<jiff_sqlx::Timestamp> = places().map(|place| db::at(place.1)).collect();
+    let dimensions: Vec<&str> = places().map(|place| &*place.2).collect();
+    let generations: Vec<i32> = places().map(|place| place.3).collect();
+    let replaced: Vec<Option<i32>> = places().map(|place| made.replaced_in(place)).collect();
+    let names: Vec<&str> = made.members.iter().map(|(_, member)| &**member).collect();
+    sqlx::query!(
+        "INSERT INTO usage_members (tenant_id, subscription_id, meter_id, bucket, dimension,
+             generation, replaced_in, member)
+         SELECT $1, $2, given.* FROM unnest($3::integer[], $4::timestamptz[], $5::text[],
+             $6::integer[], $7::integer[], $8::text[]) AS given",
+        tenant,
+        id.uuid(),
+        &meters,
+        &buckets as &[jiff_sqlx::Timestamp],
+        &dimensions as &[&str],
+        &generations,
+        &replaced as &[Option<i32>],
+        &names as &[&str],
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn write_rollups(tx: &mut TenantTx, id: SubscriptionId, made: &Made) -> Result<(), Problem> {
+    let tenant = tx.tenant().uuid();
+    // One generation at a time: within one, a spot is a key.
+    let mut by_generation: BTreeMap<i32, Vec<(&Place4, &Row)>> = BTreeMap::new();
+    for (place, row) in &made.rows {
+        by_generation.entry(place.3).or_default().push((place, row));
+    }
+    for (generation, rows) in by_generation {
+        let rollups: Rollups<'_> =
+            rows.iter().map(|(place, row)| ((place.0, place.1, &*place.2), row.rollup)).collect();
+        let columns = Columns::of(&rollups);
+        let wholes: Vec<bool> = rows.iter().map(|(_, row)| row.whole).collect();
+        let replaced: Vec<Option<i32>> = rows.iter().map(|(_, row)| row.replaced_in).collect();
+        sqlx::query!(
+            "INSERT INTO usage_rollups (tenant_id, subscription_id, generation, whole, replaced_in,
+                 meter_id, bucket, dimension, events, sum, max, min, last, last_at, digest_hi, digest_lo)
+             SELECT $1, $2, $3, given.*
+             FROM unnest($4::boolean[], $5::integer[], $6::integer[], $7::timestamptz[], $8::text[],
+                     $9::bigint[], $10::numeric[], $11::numeric[], $12::numeric[], $13::numeric[],
+                     $14::timestamptz[], $15::bigint[], $16::bigint[]) AS given",
+            tenant,
+            id.uuid(),
+            generation,
+            &wholes,
+            &replaced as &[Option<i32>],
+            &columns.meters,
+            &columns.buckets as &[jiff_sqlx::Timestamp],
+            &columns.dimensions as &[&str],
+            &columns.events,
+            &columns.sums,
+            &columns.maxima,
+            &columns.minima,
+            &columns.lasts,
+            &columns.last_at as &[jiff_sqlx::Timestamp],
+            &columns.digests_hi,
+            &columns.digests_lo,
+        )
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
