@@ -23,7 +23,11 @@ pub(crate) fn parts(books: &Books<'_>, period: Span) -> Result<Vec<Part>> {
     parts.extend(plan_once(books, period.to)?);
     parts.extend(extras_once(books, period.to)?);
     // SPEC 6, product-file.md: a price falls due at a moment, and the period that holds it bills it.
-    parts.retain(|p| period.from <= p.at && p.at < period.to);
+    let end = books.input.subscription.end;
+    parts.retain(|p| match p.closes && end == Some(p.at) {
+        true => period.from < p.at && p.at <= period.to,
+        false => period.from <= p.at && p.at < period.to,
+    });
     Ok(parts)
 }
 
@@ -116,9 +120,12 @@ fn interval_parts(
 fn moments(books: &Books<'_>, interval: Span) -> BTreeSet<Timestamp> {
     let mut moments = books.item_moments();
     moments.extend(books.stretches.iter().map(|s| s.span.from));
-    moments.extend(books.input.subscription.end);
     moments.insert(interval.from);
     moments.retain(|m| interval.from <= *m && *m < interval.to);
+    // The end closes a period rather than beginning one.
+    moments.extend(
+        books.input.subscription.end.filter(|end| interval.from < *end && *end <= interval.to),
+    );
     moments
 }
 

@@ -237,7 +237,9 @@ fn contracts(
     scale: Scale,
 ) -> Vec<Contract> {
     let mut contracts = Vec::new();
-    for stay in stays {
+    for (index, stay) in stays.iter().enumerate() {
+        // The last one goes on: a month of usage that runs past the year is not cut by it.
+        let to = (index + 1 < stays.len()).then_some(stay.span.to);
         let mut prices = Vec::new();
         for (line, low, high, every) in stay.plan.agreed {
             prices.push(agreed(random, line, *low, *high, *every));
@@ -263,8 +265,7 @@ fn contracts(
         if prices.is_empty() && limits.is_empty() && discounts.is_empty() {
             continue;
         }
-        let Span { from, to } = stay.span;
-        contracts.push(Contract { from, to: Some(to), prices, limits, discounts });
+        contracts.push(Contract { from: stay.span.from, to, prices, limits, discounts });
     }
     contracts
 }
