@@ -140,7 +140,7 @@ mod tests {
     fn a_window_larger_than_the_standard_allows_is_refused() {
         let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
         encoder.window_log(27).unwrap();
-        encoder.write_all(&vec![7; 100]).unwrap();
+        encoder.write_all(&[7; 100]).unwrap();
         let packed = encoder.finish().unwrap();
         assert_eq!(unpack(Coding::Zstd, &packed).unwrap_err().status, 400);
     }

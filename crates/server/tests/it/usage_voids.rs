@@ -121,7 +121,7 @@ async fn only_what_was_counted_can_be_taken_back() {
     send(&test, &globex, &[run(1)]).await;
     let of = |id: &str, target: Value| void(id, target);
     let early = of("v", json!({ "source": "/runs", "id": "1" }));
-    let receipt = send(&test, &acme, &[early.clone()]).await;
+    let receipt = send(&test, &acme, std::slice::from_ref(&early)).await;
     assert_eq!(reasons(&receipt), ["unknown_event"], "another tenant's event is nobody's");
     // The name is not used up: what it takes back may still come.
     assert_eq!(outcomes(&send(&test, &acme, &[run(1), early]).await), ["accepted", "accepted"]);
@@ -151,8 +151,8 @@ async fn an_amendment_puts_another_event_in_the_place_of_one() {
     let instead = json!({ "type": "run", "time": "2026-03-01T00:33:00Z", "data": { "n": "2.5", "who": "new" } });
     let amend = json!({ "void": { "source": "/runs", "id": "5" }, "event": instead });
     let amend = typed("fix", "tenure.amend", "2026-03-01T01:00:00Z", amend);
-    assert_eq!(outcomes(&send(&test, &acme, &[amend.clone()]).await), ["accepted"]);
-    assert_eq!(outcomes(&send(&test, &acme, &[amend.clone()]).await), ["duplicate"]);
+    assert_eq!(outcomes(&send(&test, &acme, std::slice::from_ref(&amend)).await), ["accepted"]);
+    assert_eq!(outcomes(&send(&test, &acme, std::slice::from_ref(&amend)).await), ["duplicate"]);
     let mut same: Vec<Value> = (1..=20).filter(|n| *n != 5).map(run).collect();
     same.push(typed("fix", "run", "2026-03-01T00:33:00Z", json!({ "n": "2.5", "who": "new" })));
     send(&test, &plain, &same).await;
