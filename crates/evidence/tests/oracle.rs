@@ -438,19 +438,3 @@ fn years_of_kg_rca_are_billed_as_the_naive_re_rater_does() {
 fn years_of_meeting_minutes_are_billed_as_the_naive_re_rater_does() {
     years(Which::MeetingMinutes);
 }
-
-#[test]
-#[ignore = "shows a year"]
-fn show() {
-    let seed = std::env::var("SEED").unwrap().parse().unwrap();
-    let which = match std::env::var("WHICH").unwrap().as_str() {
-        "mm" => Which::MeetingMinutes,
-        "if" => Which::Incidentfox,
-        "ag" => Which::AgentGovernance,
-        "dy" => Which::Dyocense,
-        _ => Which::KgRca,
-    };
-    let input = year(which, Scale::Small, seed).unwrap();
-    eprintln!("{}", serde_json::to_string_pretty(&input.subscription).unwrap());
-    eprintln!("{}", compare(which, seed).join("\n\n"));
-}

@@ -36,7 +36,9 @@ pub(super) fn tell(as_json: bool, invoice: &Value) {
         sum(&name, &tax["amount"]);
     }
     sum("Total", &invoice["total"]);
-    if invoice["credit"]["amount"].as_str().is_some_and(|text| text.trim_matches(['0', '.']) != "")
+    if invoice["credit"]["amount"]
+        .as_str()
+        .is_some_and(|text| !text.trim_matches(['0', '.']).is_empty())
     {
         sum("Credit used", &invoice["credit"]);
     }
