@@ -11,7 +11,7 @@ use super::{FileSimulation, PlanSimulation, model::SimulationQuery};
 use crate::{
     App,
     http::{Json, Problem, Query},
-    identity::{ApiKey, Staff},
+    identity::{Admin, ApiKey, Staff},
     products,
     subscriptions::api::PathSubscription,
     tenants::api::PathTenant,
@@ -65,7 +65,7 @@ pub async fn plans(
         (status = 415, body = Problem), (status = 422, body = Problem)))]
 pub async fn file(
     State(app): State<App>,
-    _staff: Staff,
+    _admin: Admin,
     Path(product): Path<String>,
     Query(query): Query<SimulationQuery>,
     headers: HeaderMap,

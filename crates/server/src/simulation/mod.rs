@@ -172,8 +172,8 @@ pub async fn file(
 ) -> Result<FileSimulation, Problem> {
     let now = app.now();
     let wanted = wanted(periods)?;
-    let new = products::parse(source, "product.toml")?;
     let present = products::latest(app, slug).await?;
+    let new = products::parse(source, "product.toml")?;
     if new.id != slug {
         let detail = format!("The file is of `{}`, and the path names `{slug}`.", new.id);
         return Err(Problem::field("", detail));

@@ -333,3 +333,43 @@ async fn what_cannot_be_billed_is_named_and_billed_once_it_can() {
     let run = test.get(ADMIN, &path).await.expect(200);
     assert_eq!((&run["failed"], &run["failures"]), (&json!(0), &json!([])));
 }
+
+#[tokio::test]
+async fn every_line_is_led_back_to_its_events_and_the_archive_verifies() {
+    let test = TestServer::start().await;
+    let (_, key) = client(&test, "acme", json!({ "plan": "pro" })).await;
+    test.advance_to("2026-03-05T12:00:00Z");
+    // In chunks and as single rows: 102,003 on one day, 2,003 over at 0.05 a 1,000.
+    events(&test, &key, "2026-03-05T12:00:00Z", 102_000).await;
+    events(&test, &key, "2026-03-05T11:00:00Z", 3).await;
+    pass(&test, "2026-04-03T00:00:00Z").await;
+    let invoice = whole(&test, &invoices(&test, "acme").await[0]).await;
+    let path = format!("/api/v1/admin/tenants/acme/invoices/{}", invoice["id"].as_str().unwrap());
+    for line in 1..=invoice["lines"].as_array().unwrap().len() {
+        let found = test.get(ADMIN, &format!("{path}/lines/{line}")).await.expect(200);
+        assert_eq!(found["agrees"], true, "{found}");
+        assert_eq!(found["computed"], invoice["lines"][line - 1]["amount"]);
+    }
+    let over = test.get(ADMIN, &format!("{path}/lines/2?limit=1000")).await.expect(200);
+    let usage = &over["usage"];
+    assert_eq!(usage["events"].as_array().unwrap().len(), 1_000);
+    assert_eq!(usage["events"][0]["time"], "2026-03-05T11:00:00Z");
+    let next = usage["next_cursor"].as_str().unwrap();
+    let page = test.get(ADMIN, &format!("{path}/lines/2?limit=10&cursor={next}")).await.expect(200);
+    assert_ne!(page["usage"]["events"][0]["id"], usage["events"][0]["id"]);
+    test.get(ADMIN, &format!("{path}/lines/3")).await.expect(404);
+    test.get(ADMIN, &format!("{path}/lines/2?cursor=nonsense")).await.expect(422);
+
+    let own = format!("/api/v1/invoices/{}", invoice["id"].as_str().unwrap());
+    test.get(&key, &format!("{own}/lines/2")).await.expect(200);
+    let request = test.request(reqwest::Method::GET, &key, &format!("{own}/evidence"));
+    let archive = request.send().await.unwrap().bytes().await.unwrap();
+    let report = tenure_evidence::verify(archive.as_ref()).unwrap();
+    assert!(report.agrees(), "{report:#?}");
+    assert_eq!((report.invoice.as_str(), report.events), ("INV-000001", 102_003));
+
+    // Usage that comes late changes nothing of it.
+    events(&test, &key, "2026-03-05T13:00:00Z", 10).await;
+    let again = test.get(ADMIN, &format!("{path}/lines/2")).await.expect(200);
+    assert_eq!((&again["agrees"], &again["usage"]["windows"]), (&json!(true), &usage["windows"]));
+}

@@ -1,7 +1,10 @@
 //! `tenure invoice`.
 
 mod close;
+mod evidence;
 mod show;
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use reqwest::Method;
@@ -86,6 +89,38 @@ enum InvoiceCommand {
   tenure invoice show acme-corp ACME-000042
   tenure invoice show acme-corp inv_0198... --json | jq '.lines[] | {charge, events, digest}'")]
     Show(Which),
+    /// Show what a line is made of, computed again: prices, totals, single events
+    #[command(after_help = "Examples:
+  tenure invoice explain acme-corp ACME-000042 2
+  tenure invoice explain acme-corp ACME-000042 2 --json | jq '.usage.events[].id'
+
+Exit code 1 when what is computed now is not what the invoice states.")]
+    Explain {
+        #[command(flatten)]
+        which: Which,
+        /// Number of the line, from 1
+        line: usize,
+    },
+    /// Write everything that an invoice was computed from into one file, events included
+    #[command(after_help = "Examples:
+  tenure invoice export acme-corp ACME-000042
+  tenure invoice export acme-corp ACME-000042 --to evidence.tar.zst")]
+    Export {
+        #[command(flatten)]
+        which: Which,
+        /// A file that does not exist yet [default: NUMBER-evidence.tar.zst]
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Compute an invoice again from an exported file; needs no server and no network
+    #[command(after_help = "Examples:
+  tenure invoice verify ACME-000042-evidence.tar.zst
+
+Exit code 1 when anything does not agree.")]
+    Verify {
+        /// The exported file
+        archive: PathBuf,
+    },
     /// Issue a draft now, before its grace is over
     #[command(after_help = "Examples:
   tenure invoice issue acme-corp inv_0198...")]
@@ -173,8 +208,11 @@ const COLUMNS: [output::Field; 7] = [
 impl Invoice {
     /// Does it.
     pub(crate) async fn run(self) -> Result {
-        let client = Client::new(&self.common)?;
         let json = self.common.json;
+        if let InvoiceCommand::Verify { archive } = &self.command {
+            return evidence::verify(archive, json);
+        }
+        let client = Client::new(&self.common)?;
         match self.command {
             InvoiceCommand::List { filter, paging } => {
                 let query = [filter.query(), paging.query()].concat();
@@ -188,6 +226,11 @@ impl Invoice {
                 show::tell(json, &invoice);
                 Ok(())
             }
+            InvoiceCommand::Explain { which, line } => {
+                evidence::explain(&client, which, line, json).await
+            }
+            InvoiceCommand::Export { which, to } => evidence::export(&client, which, to).await,
+            InvoiceCommand::Verify { archive } => evidence::verify(&archive, json),
             InvoiceCommand::Issue(which) => step(&client, which, "issue", json!({}), json).await,
             InvoiceCommand::Pay { which, at } => {
                 let body = at.map_or(json!({}), |at| json!({ "paid_at": at.to_string() }));
