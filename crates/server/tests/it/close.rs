@@ -44,11 +44,19 @@ fn amounts(invoice: &Value) -> Vec<(&str, &str, &str)> {
 }
 
 async fn events(test: &TestServer, key: &str, time: &str, count: usize) {
+    sent(test, key, "event.ingested", time, count).await;
+}
+
+async fn queries(test: &TestServer, key: &str, time: &str, count: usize) {
+    sent(test, key, "rca.query", time, count).await;
+}
+
+async fn sent(test: &TestServer, key: &str, kind: &str, time: &str, count: usize) {
     for first in (0..count).step_by(10_000) {
         let batch: Vec<Value> = (first..count.min(first + 10_000))
             .map(|n| {
                 json!({ "specversion": "1.0", "id": format!("{time}-{n}"), "source": "/test",
-                        "type": "event.ingested", "time": time })
+                        "type": kind, "time": time })
             })
             .collect();
         let receipt = test.post(key, "/api/v1/usage", json!(batch)).await.expect(200);
@@ -336,12 +344,12 @@ async fn what_cannot_be_billed_is_named_and_billed_once_it_can() {
 
 #[tokio::test]
 async fn every_line_is_led_back_to_its_events_and_the_archive_verifies() {
-    let test = TestServer::start().await;
-    let (_, key) = client(&test, "acme", json!({ "plan": "pro" })).await;
-    test.advance_to("2026-03-05T12:00:00Z");
-    // In chunks and as single rows: 102,003 on one day, 2,003 over at 0.05 a 1,000.
-    events(&test, &key, "2026-03-05T12:00:00Z", 102_000).await;
-    events(&test, &key, "2026-03-05T11:00:00Z", 3).await;
+    let test = TestServer::with_product(&["kg-rca"]).await;
+    let (_, key) = client(&test, "acme", json!({ "product": "kg-rca", "plan": "basic" })).await;
+    test.advance_to("2026-03-05T14:00:00Z");
+    // In chunks and as single rows: 1,203 in the month, 203 over at 0.50.
+    queries(&test, &key, "2026-03-05T12:00:00Z", 1_200).await;
+    queries(&test, &key, "2026-03-05T11:00:00Z", 3).await;
     pass(&test, "2026-04-03T00:00:00Z").await;
     let invoice = whole(&test, &invoices(&test, "acme").await[0]).await;
     let path = format!("/api/v1/admin/tenants/acme/invoices/{}", invoice["id"].as_str().unwrap());
@@ -366,10 +374,10 @@ async fn every_line_is_led_back_to_its_events_and_the_archive_verifies() {
     let archive = request.send().await.unwrap().bytes().await.unwrap();
     let report = tenure_evidence::verify(archive.as_ref()).unwrap();
     assert!(report.agrees(), "{report:#?}");
-    assert_eq!((report.invoice.as_str(), report.events), ("INV-000001", 102_003));
+    assert_eq!((report.invoice.as_str(), report.events), ("INV-000001", 1_203));
 
     // Usage that comes late changes nothing of it.
-    events(&test, &key, "2026-03-05T13:00:00Z", 10).await;
+    queries(&test, &key, "2026-03-05T13:00:00Z", 10).await;
     let again = test.get(ADMIN, &format!("{path}/lines/2")).await.expect(200);
     assert_eq!((&again["agrees"], &again["usage"]["windows"]), (&json!(true), &usage["windows"]));
 }
