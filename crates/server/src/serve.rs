@@ -15,7 +15,7 @@ use crate::{
     http::Problem,
     idempotency, identity, installation, jobs, licensing, offboarding,
     products::{self, signing::pkcs11},
-    quotas, router, trail,
+    quotas, router, trail, usage,
     vault::Vault,
 };
 
@@ -196,6 +196,7 @@ async fn tidy(app: App, stop: CancellationToken) {
             trail::follow::expire(&app).await,
             offboarding::note_deletions(&app, &call).await,
             licensing::revocation::expire(&app).await,
+            usage::retention::upkeep(&app, app.now()).await.map(|done| done.keys),
         ] {
             match done {
                 Ok(count) => tracing::debug!(count, "tidied"),
