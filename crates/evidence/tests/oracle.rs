@@ -402,6 +402,7 @@ fn compare(which: Which, seed: u64) -> Vec<String> {
 }
 
 /// Every year of a product, every period to the cent.
+#[allow(clippy::disallowed_methods, reason = "whoever runs the test may ask for more years")]
 fn years(which: Which) {
     let asked = std::env::var("TENURE_ORACLE_YEARS").ok().and_then(|text| text.parse().ok());
     let differences: Vec<String> =

@@ -189,15 +189,16 @@ fn first_items<'a>(
     new: &'a NewSubscription,
 ) -> impl Iterator<Item = (String, Quantity)> + 'a {
     let asked = new.items.iter().map(|item| (item.charge.clone(), item.quantity));
-    let charges = plan.into_iter().flat_map(|plan| &plan.charges);
-    let unasked = charges
-        .filter(|charge| !charge.optional)
-        .filter(|charge| new.items.iter().all(|item| item.charge != charge.id))
-        .filter_map(|charge| match &charge.basis {
-            Basis::Held { minimum, .. } => Some((charge.id.clone(), (*minimum).max(Quantity::ONE))),
-            _ => None,
-        });
-    asked.chain(unasked)
+    let least = plan.into_iter().flat_map(least);
+    asked.chain(least.filter(|(charge, _)| new.items.iter().all(|item| item.charge != *charge)))
+}
+
+/// The least of each charge that is sold by number.
+fn least(plan: &Plan) -> impl Iterator<Item = (String, Quantity)> + '_ {
+    plan.charges.iter().filter(|charge| !charge.optional).filter_map(|charge| match &charge.basis {
+        Basis::Held { minimum, .. } => Some((charge.id.clone(), (*minimum).max(Quantity::ONE))),
+        _ => None,
+    })
 }
 
 fn trial_end(
@@ -367,12 +368,16 @@ pub(crate) async fn convert_locked(
     resolve(&catalog.product, &terms, call.now).map_err(not_resolved)?;
     save(tx, &after).await?;
     db::update_item_ends(tx, &after.items).await?;
+    for item in after.items.iter().filter(|item| before.items.iter().all(|old| old.id != item.id)) {
+        db::insert_item(tx, id, item, call.now).await?;
+    }
     let change = Change::updated("subscription.moved", id, &before, &after);
     trail::record(app, tx, call, change).await?;
     Ok(after)
 }
 
-/// The newest terms of a plan; charges that it does not have end here.
+/// The newest terms of a plan. Items of charges that it does not have, or does not sell by
+/// number, end here; of what it sells by number and nobody held, there is the least.
 fn take_plan(
     newest: &Catalog,
     plan: &str,
@@ -385,11 +390,25 @@ fn take_plan(
     after.interval = to.billed;
     after.catalog_version = newest.version;
     after.catalog_version_id = newest.version_id;
-    for item in &mut after.items {
-        if newest.product.charge(to, &item.charge).is_none() && item.to.is_none() {
+    for item in after.items.iter_mut().filter(|item| item.to.is_none()) {
+        // Twelve seats of one plan are not twelve of another plan's flat fee.
+        let counted = newest.product.charge(to, &item.charge).is_some_and(|charge| {
+            charge.optional || !matches!(charge.basis, Basis::Flat { unit: None })
+        });
+        if !counted {
             item.to = Some(now.max(item.from));
         }
     }
+    let held = after.items.iter().filter(|item| item.to.is_none());
+    let held: Vec<String> = held.map(|item| item.charge.clone()).collect();
+    let unasked = least(to).filter(|(charge, _)| !held.contains(charge));
+    after.items.extend(unasked.map(|(charge, quantity)| Item {
+        id: ItemId::new(now),
+        charge,
+        quantity,
+        from: now,
+        to: None,
+    }));
     Ok(())
 }
 

@@ -168,6 +168,28 @@ async fn moves_seats_and_a_cancellation_cut_the_month() {
 }
 
 #[tokio::test]
+async fn seats_of_one_plan_do_not_multiply_the_flat_price_of_another() {
+    let test = TestServer::with_product(&["incidentfox"]).await;
+    let items = json!([{ "charge": "base", "quantity": "12" }]);
+    let body = json!({ "product": "incidentfox", "plan": "seats", "items": items });
+    let (path, _) = client(&test, "acme", body).await;
+    pass(&test, "2026-04-02T00:00:00Z").await;
+    let march = whole(&test, &invoices(&test, "acme").await[0]).await;
+    assert_eq!(amounts(&march), [("charge", "base", "6000.00")], "12 teams at 500");
+    let bill = async |plan: &str| {
+        test.post(ADMIN, &format!("{path}/move"), json!({ "plan": plan })).await.expect(200);
+        let bill = test.get(ADMIN, &format!("{path}/bill")).await.expect(200);
+        let lines = bill["lines"].as_array().unwrap().clone();
+        lines.last().unwrap()["arithmetic"].as_str().unwrap().to_owned()
+    };
+    let flat = bill("professional").await;
+    assert!(flat.starts_with("$75,000.00 x"), "{flat}");
+    test.advance_to("2026-04-03T00:00:00Z");
+    let seats = bill("seats").await;
+    assert!(seats.starts_with("1 team x $500.00"), "{seats}");
+}
+
+#[tokio::test]
 async fn seats_that_are_added_are_billed_for_the_rest_of_the_month() {
     let test = TestServer::with_product(&["meeting-minutes"]).await;
     let items = json!([{ "charge": "base", "quantity": "10" }]);
