@@ -28,12 +28,13 @@ impl Needed {
     }
 
     /// The stretch of time whose events are needed. What a level was before its
-    /// first window tells what stood at the start, so there it has no beginning.
+    /// first window tells what stood at the start, so there it goes back to 1970: no event is
+    /// older, and no database counts back to the beginning of the calendar.
     pub fn stretch(&self) -> Option<Period> {
         let start = self.windows.iter().map(|window| window.start).min()?;
         let end = self.windows.iter().map(|window| window.end).max()?;
         let start = match self.meter.aggregation {
-            Aggregation::TimeWeighted { .. } => jiff::Timestamp::MIN,
+            Aggregation::TimeWeighted { .. } => jiff::Timestamp::UNIX_EPOCH,
             _ => start,
         };
         Some(Period { start, end })

@@ -258,9 +258,9 @@ fn a_downgrade_in_the_middle_of_march_pays_each_plan_for_its_half() {
     confirm("002-downgrade");
 }
 
-// 49.00, and nothing of it comes back; the period ends with the subscription.
+// 15.5 of the 31 days of March: 49.00 / 2 = 24.50; the period ends with the subscription.
 #[test]
-fn who_leaves_in_the_middle_of_the_month_has_paid_for_the_month() {
+fn who_leaves_in_the_middle_of_the_month_pays_to_that_second() {
     confirm("002-cancelled");
 }
 
