@@ -182,6 +182,14 @@ async fn signing_module(
     Ok(Some(opened.map_err(Problem::internal)??))
 }
 
+/// Makes the months of raw usage to come and drops those that are over, where jobs run.
+async fn keep_months(app: &App) -> Result<u64, Problem> {
+    match app.config().jobs {
+        true => usage::retention::upkeep(app, app.now()).await.map(|done| done.keys),
+        false => Ok(0),
+    }
+}
+
 /// Clean-ups that any process may do: each deletes by age, so two at once do no harm.
 async fn tidy(app: App, stop: CancellationToken) {
     let mut interval = tokio::time::interval(TIDY_EVERY);
@@ -196,7 +204,7 @@ async fn tidy(app: App, stop: CancellationToken) {
             trail::follow::expire(&app).await,
             offboarding::note_deletions(&app, &call).await,
             licensing::revocation::expire(&app).await,
-            usage::retention::upkeep(&app, app.now()).await.map(|done| done.keys),
+            keep_months(&app).await,
         ] {
             match done {
                 Ok(count) => tracing::debug!(count, "tidied"),
