@@ -15,7 +15,7 @@ use crate::{
     http::Problem,
     idempotency, identity, installation, jobs, licensing, offboarding,
     products::{self, signing::pkcs11},
-    quotas, router, trail, usage,
+    router, trail,
     vault::Vault,
 };
 
@@ -133,7 +133,6 @@ impl Server {
         if app.config().jobs {
             self.tasks.spawn(jobs::run(app.clone(), stop.clone()));
         }
-        self.tasks.spawn(quotas::run(app.clone(), stop.clone()));
         self.tasks.spawn(licensing::service::high_water::run(app.clone(), stop.clone()));
         let service = router::router(app).into_make_service_with_connect_info::<SocketAddr>();
         self.tasks.spawn(async move {
@@ -182,14 +181,6 @@ async fn signing_module(
     Ok(Some(opened.map_err(Problem::internal)??))
 }
 
-/// Makes the months of raw usage to come and drops those that are over, where jobs run.
-async fn keep_months(app: &App) -> Result<u64, Problem> {
-    match app.config().jobs {
-        true => usage::retention::upkeep(app, app.now()).await.map(|done| done.keys),
-        false => Ok(0),
-    }
-}
-
 /// Clean-ups that any process may do: each deletes by age, so two at once do no harm.
 async fn tidy(app: App, stop: CancellationToken) {
     let mut interval = tokio::time::interval(TIDY_EVERY);
@@ -204,7 +195,6 @@ async fn tidy(app: App, stop: CancellationToken) {
             trail::follow::expire(&app).await,
             offboarding::note_deletions(&app, &call).await,
             licensing::revocation::expire(&app).await,
-            keep_months(&app).await,
         ] {
             match done {
                 Ok(count) => tracing::debug!(count, "tidied"),

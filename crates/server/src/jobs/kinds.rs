@@ -7,7 +7,7 @@ use serde_json::Value;
 use tenure_tenancy::VendorTx;
 
 use super::tidy;
-use crate::{App, billing, http::Problem};
+use crate::{App, billing, http::Problem, quotas, usage};
 
 /// Something done again and again, on one process at a time.
 pub(super) struct Schedule {
@@ -25,6 +25,22 @@ pub(super) const SCHEDULES: &[Schedule] = &[
         name: "billing.first_periods",
         every_seconds: 3_600,
         run: |app| Box::pin(async move { billing::periods::open_missing(&app).await }),
+    },
+    Schedule {
+        name: "usage.upkeep",
+        every_seconds: 6 * 3_600,
+        run: |app| {
+            Box::pin(async move {
+                let done = usage::retention::upkeep(&app, app.now()).await?;
+                Ok(done.keys)
+            })
+        },
+    },
+    // Whoever is refused looks for parts that ran out at once; this is for the rest.
+    Schedule {
+        name: "quotas.expire",
+        every_seconds: 60,
+        run: |app| Box::pin(async move { quotas::expire(&app).await }),
     },
 ];
 

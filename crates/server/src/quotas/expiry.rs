@@ -1,41 +1,21 @@
 //! Giving back what nobody committed in time.
 //!
-//! Every process looks every few seconds; two at once share the work, because each skips what
-//! the other has locked. Whoever is refused looks at once, so a part that ran out never
-//! stands in the way of another.
-
-use std::time::Duration;
+//! A schedule looks every minute; whoever is refused looks at once, so a part that ran out
+//! never stands in the way of another. Two that look at once share the work, because each
+//! skips what the other has locked.
 
 use jiff::{SignedDuration, Timestamp};
 use tenure_tenancy::TenantTx;
-use tokio_util::sync::CancellationToken;
 
 use super::db;
 use crate::{App, http::Problem};
 
-/// Time between two looks.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Tenants of one look at most.
 const TENANTS_MAX: i64 = 1_000;
 /// Reservations of a tenant given back in one transaction at most.
 const PARTS_MAX: i64 = 1_000;
 /// Reservations that ended are kept for so long, to recognise a repeated request.
 const KEPT: SignedDuration = SignedDuration::from_hours(35 * 24);
-
-/// Looks until told to stop.
-pub async fn run(app: App, stop: CancellationToken) {
-    let mut interval = tokio::time::interval(LOOK_EVERY);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = interval.tick() => {}
-            () = stop.cancelled() => return,
-        }
-        if let Err(problem) = expire(&app).await {
-            tracing::warn!(detail = problem.detail, "reservations were not given back");
-        }
-    }
-}
 
 /// Gives back what ran out, of a bounded number of tenants; how many parts.
 pub(crate) async fn expire(app: &App) -> Result<u64, Problem> {

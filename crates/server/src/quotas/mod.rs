@@ -27,13 +27,15 @@ use tenure_catalog::{Over, resolve};
 use tenure_core::{SubscriptionId, TenantId};
 use tenure_license::Environment;
 
-pub(crate) use self::count::{Reading, count, recount};
 use self::limited::Limited;
 pub use self::{
     commit::{commit, release},
     consume::consume,
-    expiry::run,
     reserve::reserve,
+};
+pub(crate) use self::{
+    count::{Reading, count, recount},
+    expiry::expire,
 };
 use crate::{
     App,

@@ -235,10 +235,13 @@ async fn make(
     scan.run(tx, asked, None, take).await?;
     // What was taken back is not in the rows of its bucket from then on.
     let wholes = made.wholes.clone();
+    made.members.retain(|((meter, at, dimension, generation), _)| {
+        let whole = wholes.get(&(*meter, *at, dimension.clone()));
+        !whole.is_some_and(|generations| generations.contains(generation))
+    });
     for ((meter, at, dimension), generations) in &wholes {
         for generation in generations {
             let place = (*meter, *at, dimension.clone(), *generation);
-            made.members.retain(|(of, _)| *of != place);
             let row = Row { whole: true, replaced_in: None, rollup: Rollup::empty(*at) };
             made.rows.insert(place, row);
         }
