@@ -4,6 +4,8 @@
 //! Owns: the comparison of two versions. Refuses: a meter that is redefined or
 //! dropped, another currency, another product id.
 
+use tenure_core::Currency;
+
 use crate::{meter::Meter, model::Product, plan::Plan, rating::words, show};
 
 /// One difference, in words.
@@ -60,7 +62,32 @@ pub fn changes(old: &Product, new: &Product) -> Result<Vec<Change>, Vec<Refusal>
     }
     extras(old, new, &mut found);
     others(old, new, &mut found);
+    currencies(old, new, &mut found);
     Ok(found)
+}
+
+/// Prices of other currencies: what changes in each beside what changes in all.
+fn currencies(old: &Product, new: &Product, found: &mut Vec<Change>) {
+    let mut own = Vec::new();
+    for after in &new.others {
+        let currency = after.currency;
+        match old.in_currency(currency) {
+            None => own.push(Change {
+                subject: "product".to_owned(),
+                text: format!("sold in {currency} too"),
+            }),
+            Some(before) => {
+                let all = changes(before, after).unwrap_or_default();
+                own.extend(all.into_iter().filter(|change| !found.contains(change)).map(
+                    |change| Change {
+                        subject: format!("{} in {currency}", change.subject),
+                        ..change
+                    },
+                ));
+            }
+        }
+    }
+    found.extend(own);
 }
 
 fn ids<T>(list: &[T], id: impl Fn(&T) -> &String) -> Vec<String> {
@@ -83,7 +110,19 @@ fn refusals(old: &Product, new: &Product) -> Vec<Refusal> {
         refuse(
             "product".to_owned(),
             format!("the currency was {} and would be {}", old.currency, new.currency),
-            "sell in another currency as a product of its own".to_owned(),
+            "list the new one under `currencies`, and leave `currency` as it is".to_owned(),
+        );
+    }
+    let gone = |currency: &Currency| new.in_currency(*currency).is_none();
+    for currency in old.others.iter().map(|other| other.currency).filter(gone) {
+        refuse(
+            "product".to_owned(),
+            format!(
+                "it would not be sold in {currency} any more, and subscriptions are billed in it"
+            ),
+            format!(
+                "keep `{currency}` under `currencies`; hide the plans that are not sold any more"
+            ),
         );
     }
     for meter in &old.meters {

@@ -9,8 +9,10 @@
 pub(crate) enum Shape {
     /// Any text.
     Text,
-    /// A text in one of the price forms.
+    /// A text in one of the price forms, or one a currency.
     Price,
+    /// An exact price, or one a currency.
+    ExactPrice,
     /// A decimal number written as a text.
     Decimal,
     /// A whole number, not negative.
@@ -177,7 +179,12 @@ static PRODUCT: Table = Table {
         may(
             "currency",
             Shape::Text,
-            "ISO 4217 code of every price in the file; USD when left out.",
+            "ISO 4217 code of every price that does not name its own; USD when left out.",
+        ),
+        may(
+            "currencies",
+            TEXTS,
+            "Other currencies that it is sold in. Every price is then `{ USD = \"499\", EUR = \"459\" }`; only `\"0\"` and `\"custom\"` are the same in each.",
         ),
         must("sales_contact", Shape::Text, "E-mail address or page for quotes and upgrades."),
         must(
@@ -416,7 +423,7 @@ static TIER: Table = Table {
     about: "A part of a graduated price; the last has no up_to.",
     keys: &[
         may("up_to", Shape::Whole, "The last one inside."),
-        must("price", Shape::Decimal, "For each one inside."),
+        must("price", Shape::ExactPrice, "For each one inside."),
     ],
 };
 
@@ -424,8 +431,8 @@ static COMMITMENT: Table = Table {
     name: "commitment",
     about: "The least that is paid. What is missing at the end becomes a line. Give one of both.",
     keys: &[
-        may("month", Shape::Decimal, "In each month."),
-        may("year", Shape::Decimal, "In each year."),
+        may("month", Shape::ExactPrice, "In each month."),
+        may("year", Shape::ExactPrice, "In each year."),
     ],
 };
 
@@ -456,8 +463,8 @@ static OVER: Table = Table {
     name: "over",
     about: "A price past the limit. Give one of price and true_up.",
     keys: &[
-        may("price", Shape::Decimal, "Charged with each invoice."),
-        may("true_up", Shape::Decimal, "Charged once a year."),
+        may("price", Shape::ExactPrice, "Charged with each invoice."),
+        may("true_up", Shape::ExactPrice, "Charged once a year."),
         may(
             "each",
             Shape::Whole,

@@ -24,8 +24,11 @@ pub struct Product {
     /// One sentence for the pricing page.
     #[serde(default)]
     pub summary: String,
-    /// Of every amount in the file.
+    /// Of every amount in it.
     pub currency: Currency,
+    /// The same product in the other currencies that it is sold in; each has none of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Product>,
     /// Shown where a feature is missing or a price needs a quote.
     pub sales_contact: String,
     /// `kg` makes keys `kg_live_...` and `kg_test_...`.
@@ -233,6 +236,16 @@ impl Product {
     /// The mode of that id.
     pub fn mode(&self, id: &str) -> Option<&Mode> {
         self.modes.iter().find(|mode| mode.id == id)
+    }
+
+    /// The product as it is sold in `currency`.
+    pub fn in_currency(&self, currency: Currency) -> Option<&Self> {
+        std::iter::once(self).chain(&self.others).find(|product| product.currency == currency)
+    }
+
+    /// Every currency that it is sold in, its own first.
+    pub fn currencies(&self) -> impl Iterator<Item = Currency> {
+        std::iter::once(self).chain(&self.others).map(|product| product.currency)
     }
 
     /// The add-on or service of that id.

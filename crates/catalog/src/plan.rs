@@ -305,6 +305,18 @@ pub enum Over {
     },
 }
 
+impl Over {
+    /// The word of API and database.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Warn => "warn",
+            Self::Charge { .. } => "charge",
+            Self::TrueUp { .. } => "true_up",
+        }
+    }
+}
+
 /// What a started package costs (SPEC 12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -415,4 +427,26 @@ pub enum Part {
     Overage,
     /// What a commitment lacks.
     Commitment,
+}
+
+impl Part {
+    /// All of them, in the order in which they stand on a bill.
+    pub const ALL: [Self; 5] =
+        [Self::Plan, Self::AddOns, Self::Services, Self::Overage, Self::Commitment];
+
+    /// The word of API and database.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::AddOns => "add_ons",
+            Self::Services => "services",
+            Self::Overage => "overage",
+            Self::Commitment => "commitment",
+        }
+    }
+
+    /// The part of that word.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.word() == word)
+    }
 }

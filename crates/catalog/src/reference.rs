@@ -46,6 +46,7 @@ fn holds(shape: &Shape) -> String {
     match shape {
         Shape::Text => "text".to_owned(),
         Shape::Price => "`\"499\"`, `\"from 1999\"`, `\"50-100\"`, `\"custom\"`".to_owned(),
+        Shape::ExactPrice => "amount: `\"0.05\"`".to_owned(),
         Shape::Decimal => "amount: `\"0.05\"`".to_owned(),
         Shape::Whole => "whole number".to_owned(),
         Shape::Flag => "`true`, `false`".to_owned(),

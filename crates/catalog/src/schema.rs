@@ -37,13 +37,23 @@ fn table(table: &Table, defs: &mut Map<String, Value>) -> Value {
     })
 }
 
+/// One for all, or one a currency.
+fn by_currency(price: Value) -> Value {
+    let each = json!({ "type": "object", "propertyNames": { "pattern": "^[A-Z]{3}$" },
+        "minProperties": 1, "additionalProperties": price });
+    json!({ "anyOf": [price, each] })
+}
+
 fn shape(of: &Shape, defs: &mut Map<String, Value>) -> Value {
     const AMOUNT: &str = r"\d{1,12}(\.\d{1,12})?";
     const LENGTH: &str = r"\d{1,6}(s|m|h|d|bd)";
     let text = |pattern: String| json!({ "type": "string", "pattern": pattern });
     match of {
         Shape::Text => json!({ "type": "string", "minLength": 1 }),
-        Shape::Price => text(format!("^(custom|(from )?{AMOUNT}|{AMOUNT} ?- ?{AMOUNT})$")),
+        Shape::Price => {
+            by_currency(text(format!("^(custom|(from )?{AMOUNT}|{AMOUNT} ?- ?{AMOUNT})$")))
+        }
+        Shape::ExactPrice => by_currency(text(format!("^{AMOUNT}$"))),
         Shape::Decimal => text(format!("^{AMOUNT}$")),
         Shape::Whole => json!({ "type": "integer", "minimum": 0 }),
         Shape::Flag => json!({ "type": "boolean" }),

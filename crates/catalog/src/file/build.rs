@@ -108,9 +108,8 @@ pub(super) fn models(node: &Node, key: &str) -> Vec<Model> {
 
 /// The product, when the head can be read at all; the report says whether it
 /// is good.
-pub(super) fn product(report: &mut Report<'_>, root: &Node) -> Option<Product> {
+pub(super) fn product(report: &mut Report<'_>, root: &Node, currency: Currency) -> Option<Product> {
     let head = root.get("product")?;
-    let currency = currency(report, head);
     let ids = Ids { root, currency };
     prefixes(report, head);
     one_namespace(report, &ids);
@@ -120,6 +119,7 @@ pub(super) fn product(report: &mut Report<'_>, root: &Node) -> Option<Product> {
         name: head.text_of("name").unwrap_or_default(),
         summary: head.text_of("summary").unwrap_or_default(),
         currency,
+        others: Vec::new(),
         sales_contact: head.text_of("sales_contact").unwrap_or_default(),
         api_key_prefix: head.text_of("api_key_prefix").unwrap_or_default(),
         license_key_prefix: head.text_of("license_key_prefix"),
@@ -147,15 +147,6 @@ pub(super) fn product(report: &mut Report<'_>, root: &Node) -> Option<Product> {
         unused(report, &ids, &product);
     }
     Some(product)
-}
-
-fn currency(report: &mut Report<'_>, head: &Node) -> Currency {
-    let Some(node) = head.get("currency") else { return Currency::USD };
-    let code = node.text().unwrap_or("USD");
-    Currency::from_code(code).unwrap_or_else(|error| {
-        report.error(&node.span, error.to_string(), None);
-        Currency::USD
-    })
 }
 
 fn prefixes(report: &mut Report<'_>, head: &Node) {

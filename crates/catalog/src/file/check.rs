@@ -53,7 +53,7 @@ pub(super) fn check(report: &mut Report<'_>, node: &Node, shape: &Shape, what: &
 }
 
 /// Whether the kind of value is right, whatever it says.
-fn fits(node: &Node, shape: &Shape) -> bool {
+pub(super) fn fits(node: &Node, shape: &Shape) -> bool {
     match (&node.value, shape) {
         (Value::List(_), Shape::List(_))
         | (Value::Whole(_), Shape::Whole)
@@ -69,6 +69,7 @@ fn is_text(shape: &Shape) -> bool {
     match shape {
         Shape::Text
         | Shape::Price
+        | Shape::ExactPrice
         | Shape::Decimal
         | Shape::Duration
         | Shape::DurationRange
@@ -80,7 +81,7 @@ fn is_text(shape: &Shape) -> bool {
 }
 
 fn wrong_kind(report: &mut Report<'_>, node: &Node, shape: &Shape, what: &str) {
-    let priced = matches!(shape, Shape::Price | Shape::Decimal)
+    let priced = matches!(shape, Shape::Price | Shape::ExactPrice | Shape::Decimal)
         || matches!(shape, Shape::Either([Shape::Price, ..]));
     let hint = match &node.value {
         Value::Whole(number) if priced => {
@@ -102,7 +103,7 @@ pub(super) fn words(shape: &Shape) -> String {
         Shape::Price => {
             "an amount in quotes (\"499\", \"from 1999\", \"50-100\" or \"custom\")".to_owned()
         }
-        Shape::Decimal => "an amount in quotes such as \"0.05\"".to_owned(),
+        Shape::ExactPrice | Shape::Decimal => "an amount in quotes such as \"0.05\"".to_owned(),
         Shape::Whole => "a whole number".to_owned(),
         Shape::Flag => "true or false".to_owned(),
         Shape::Duration => "a length of time in quotes such as \"14d\"".to_owned(),
@@ -205,7 +206,7 @@ fn check_text(report: &mut Report<'_>, node: &Node, shape: &Shape, what: &str) {
     }
     let mistake = match shape {
         Shape::Price => Amount::parse(text).map_err(|e| e.to_string()).err(),
-        Shape::Decimal => match Amount::parse(text) {
+        Shape::ExactPrice | Shape::Decimal => match Amount::parse(text) {
             Ok(Amount::Exact { .. }) => None,
             Ok(_) => Some(format!("`{text}` must be an exact amount here")),
             Err(error) => Some(error.to_string()),
@@ -225,7 +226,7 @@ fn check_text(report: &mut Report<'_>, node: &Node, shape: &Shape, what: &str) {
     if let Some(message) = mistake {
         return report.error(&node.span, message, amount_hint(text, shape));
     }
-    if matches!(shape, Shape::Price | Shape::Decimal) {
+    if matches!(shape, Shape::Price | Shape::ExactPrice | Shape::Decimal) {
         let numbers = Amount::parse(text).map(Amount::numbers).unwrap_or_default();
         if numbers.iter().any(|number| number.normalize().scale() > UNIT_PRICE_DECIMALS_MAX) {
             let message =
@@ -236,7 +237,7 @@ fn check_text(report: &mut Report<'_>, node: &Node, shape: &Shape, what: &str) {
 }
 
 fn amount_hint(text: &str, shape: &Shape) -> Option<String> {
-    if !matches!(shape, Shape::Price | Shape::Decimal) {
+    if !matches!(shape, Shape::Price | Shape::ExactPrice | Shape::Decimal) {
         return None;
     }
     let plain: String =

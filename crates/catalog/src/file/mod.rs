@@ -7,6 +7,7 @@
 mod build;
 mod charges;
 mod check;
+mod currencies;
 mod extras;
 mod limits;
 mod node;
@@ -17,7 +18,7 @@ mod running;
 
 use toml::de::DeTable;
 
-use self::{node::Node, report::Report};
+use self::{currencies::Currencies, node::Node, report::Report};
 use crate::{
     diagnostic::Diagnostic,
     grammar::{FILE, Shape},
@@ -66,8 +67,7 @@ impl ProductFile {
             return Err(report.finish());
         }
         let root = Node::of_table(table.get_ref(), 0..0);
-        check::check(&mut report, &root, &Shape::Table(&FILE), "file");
-        let product = build::product(&mut report, &root);
+        let product = read(&mut report, &root);
         let failed = report.has_errors();
         let found = report.finish();
         match product {
@@ -75,6 +75,19 @@ impl ProductFile {
             _ => Err(found),
         }
     }
+}
+
+/// The product in its first currency, with what it is in each other.
+fn read(report: &mut Report<'_>, root: &Node) -> Option<Product> {
+    let currencies = Currencies::read(report, root);
+    let mut read = |currency| {
+        let tree = currencies.tree(report, root, currency);
+        check::check(report, &tree, &Shape::Table(&FILE), "file");
+        build::product(report, &tree, currency)
+    };
+    let mut product = read(currencies.base)?;
+    product.others = currencies.others.iter().filter_map(|currency| read(*currency)).collect();
+    Some(product)
 }
 
 /// Reports what is no TOML. Returns whether the rest cannot be read: after a

@@ -5,14 +5,14 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 /// A value and its place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) span: Range<usize>,
     pub(super) value: Value,
 }
 
 /// What a node holds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Value {
     Text(String),
     Whole(i64),
@@ -25,7 +25,7 @@ pub(super) enum Value {
 }
 
 /// A key and what it holds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) key: String,
     pub(super) key_span: Range<usize>,

@@ -8,6 +8,7 @@ use tenure_core::{Money, period::billing_period_at};
 use super::{
     Error, Versions,
     asked::{Of, asked},
+    corrections,
     inputs::{Committed, MeterTotals, PeriodInputs, Segment, Total},
     product,
 };
@@ -77,6 +78,11 @@ impl LineKind {
             Self::Adjustment => "adjustment",
         }
     }
+
+    /// The kind of that word.
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Charge, Self::Adjustment].into_iter().find(|kind| kind.word() == word)
+    }
 }
 
 /// A line of an earlier invoice.
@@ -112,6 +118,22 @@ pub fn period_lines(
         for line in bill.lines {
             all.push(with_evidence(line, product, segment, inputs)?);
         }
+    }
+    Ok(all)
+}
+
+/// The lines of periods that follow each other: what one is billed counts towards a
+/// minimum in the next. `committed` says what periods before the first were billed.
+pub fn lines_in_a_row(
+    periods: &[PeriodInputs],
+    mut committed: Vec<Committed>,
+    versions: &Versions<'_>,
+) -> Result<Vec<DraftLine>, Error> {
+    let mut all = Vec::new();
+    for inputs in periods {
+        let lines = period_lines(inputs, &committed, versions)?;
+        corrections::carry(&mut committed, &lines, inputs)?;
+        all.extend(lines);
     }
     Ok(all)
 }

@@ -26,7 +26,7 @@ pub use self::{
         BilledLine, Committed, Correction, InvoiceDraft, InvoiceInputs, MeterTotals, PeriodInputs,
         Segment, TaxLine, Total,
     },
-    lines::{Cite, DraftLine, LineKind, period_lines},
+    lines::{Cite, DraftLine, LineKind, lines_in_a_row, period_lines},
     segments::segments,
     tax::{Buyer, PlainTable, TaxRate, TaxRule, TaxTable},
     timeline::{Entry, Timeline},

@@ -97,7 +97,7 @@ impl Timeline {
     }
 
     /// The entry that holds at `at`; before the first, the first.
-    pub(super) fn at(&self, at: Timestamp) -> Option<&Entry> {
+    pub fn at(&self, at: Timestamp) -> Option<&Entry> {
         let sorted = self.sorted();
         let holding = sorted.iter().rev().find(|entry| entry.from <= at);
         holding.or_else(|| sorted.first()).copied()
