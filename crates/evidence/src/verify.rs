@@ -91,8 +91,12 @@ impl Reading {
         Ok(())
     }
 
+    /// The products as they are sold in the invoice's currency.
     fn versions(&self) -> Versions<'_> {
-        self.products.iter().map(|(version, product)| (version.clone(), product)).collect()
+        let currency = self.inputs.as_ref().map(|inputs| inputs.currency);
+        let sold = |product| currency.map_or(Some(product), |of| Product::in_currency(product, of));
+        let all = self.products.iter();
+        all.filter_map(|(version, product)| Some((version.clone(), sold(product)?))).collect()
     }
 
     fn needed(&mut self) -> Result<&[Needed], Error> {

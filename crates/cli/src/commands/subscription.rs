@@ -119,6 +119,9 @@ struct New {
     /// The product's mode, where it has modes
     #[arg(long)]
     mode: Option<String>,
+    /// What it is billed in, for good, such as EUR [default: the product's first currency]
+    #[arg(long, value_name = "CODE")]
+    currency: Option<String>,
     /// Begin with the plan's free trial
     #[arg(long)]
     trial: bool,
@@ -276,7 +279,7 @@ impl New {
         let item = |(charge, quantity): &(String, String)| json!({ "charge": charge, "quantity": quantity });
         json!({
             "product": self.product, "plan": self.plan, "model": self.model, "mode": self.mode,
-            "trial": self.trial, "starts_at": self.starts_at, "term_years": self.term_years,
+            "currency": self.currency, "trial": self.trial, "starts_at": self.starts_at, "term_years": self.term_years,
             "prepaid": self.prepaid, "hard_stops": self.hard_stops,
             "items": self.items.iter().map(item).collect::<Vec<_>>(),
         })

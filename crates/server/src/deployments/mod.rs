@@ -86,7 +86,7 @@ pub async fn create(
 ) -> Result<DeploymentDetail, Problem> {
     let known = subscriptions::read(app, tenant, new.subscription).await?;
     let newest = products::latest(app, &known.product).await?;
-    let pinned = products::catalog(app, known.catalog_version_id).await?;
+    let pinned = products::catalog_of(app, &known).await?;
     let mut tx = app.db().tenant(tenant).await?;
     let subscription = subscriptions::lock(&mut tx, known.id).await?;
     if subscription.status == SubscriptionStatus::Cancelled {

@@ -75,7 +75,7 @@ impl Grant {
         if let Some(mode) = deployment.and_then(|deployment| deployment.mode.clone()) {
             terms.mode = Some(mode);
         }
-        let catalog = products::catalog(app, subscription.catalog_version_id).await?;
+        let catalog = products::catalog_of(app, &subscription).await?;
         let tenant = tenant.ok_or_else(missing)?;
         Ok(Self { tenant, subscription, catalog, terms })
     }

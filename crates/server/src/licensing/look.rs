@@ -47,7 +47,7 @@ pub async fn look(app: &App, tenant: TenantId, id: LicenseId) -> Result<Look, Pr
     let (claims, _) = found.ok_or_else(missing)?;
     let claims: LicenseClaims = serde_json::from_value(claims).map_err(Problem::internal)?;
     let subscription = subscriptions::read(app, tenant, license.subscription_id).await?;
-    let catalog = products::catalog(app, subscription.catalog_version_id).await?;
+    let catalog = products::catalog_of(app, &subscription).await?;
     let verdict = verdict(app, tenant, id, catalog.product_id).await?;
     Ok(Look { claims, verdict, subscription, catalog, detail })
 }

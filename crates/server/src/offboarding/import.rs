@@ -345,7 +345,7 @@ impl Arrival<'_> {
     /// Every subscription's plan is one of its version.
     async fn check_plans(&self, tx: &mut TenantTx) -> Result<(), Problem> {
         for subscription in subscriptions::db::list(tx).await? {
-            let catalog = products::catalog(self.app, subscription.catalog_version_id).await?;
+            let catalog = products::catalog_of(self.app, &subscription).await?;
             if catalog.product.plan(&subscription.plan).is_none() {
                 let (plan, product) = (&subscription.plan, &subscription.product);
                 return Err(refused(format!(

@@ -33,15 +33,18 @@ impl VersionRow {
     }
 
     pub(super) fn catalog(self, meters: Vec<MeterRow>) -> Result<Catalog, Problem> {
-        Ok(Catalog {
+        let product = serde_json::from_value(self.definition).map_err(Problem::internal)?;
+        let plain = Catalog {
             version_id: self.id,
             product_id: self.product_id,
             seller_id: self.seller_id,
             version: self.version,
             created_at: self.created_at.to_jiff(),
-            product: serde_json::from_value(self.definition).map_err(Problem::internal)?,
+            product,
             meters: meters.into_iter().map(|m| (m.slug, m.id)).collect::<HashMap<_, _>>(),
-        })
+            others: Vec::new(),
+        };
+        Ok(plain.with(plain.product.clone()))
     }
 }
 

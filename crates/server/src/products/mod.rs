@@ -24,6 +24,7 @@ use crate::{
     call::Call,
     http::{FieldError, Problem},
     idempotency,
+    subscriptions::Subscription,
     trail::{self, Change},
 };
 
@@ -239,6 +240,11 @@ pub async fn catalog(app: &App, id: CatalogVersionId) -> Result<Arc<Catalog>, Pr
     let catalog = Arc::new(row.catalog(meters)?);
     app.catalogs().insert(id, catalog.clone());
     Ok(catalog)
+}
+
+/// The version that a subscription is on, in the currency that it is billed in.
+pub async fn catalog_of(app: &App, of: &Subscription) -> Result<Arc<Catalog>, Problem> {
+    catalog(app, of.catalog_version_id).await?.in_currency(of.currency)
 }
 
 /// The product that a request means: the one it names, or the only one there is.

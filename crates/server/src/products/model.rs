@@ -1,15 +1,17 @@
 //! What the server says about products.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tenure_catalog::Product;
-use tenure_core::{CatalogVersionId, ProductId, SellerId};
+use tenure_core::{CatalogVersionId, Currency, ProductId, SellerId};
 use utoipa::ToSchema;
 
+use crate::http::Problem;
+
 /// One version of a product, ready for use.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Catalog {
     /// Of the version.
     pub version_id: CatalogVersionId,
@@ -21,10 +23,43 @@ pub struct Catalog {
     pub version: i32,
     /// When it was loaded.
     pub created_at: Timestamp,
-    /// What it says.
+    /// What it says, in one currency.
     pub product: Product,
     /// The number of each meter, by id.
     pub meters: HashMap<String, i32>,
+    /// The same version in the other currencies that it is sold in.
+    pub(super) others: Vec<Arc<Catalog>>,
+}
+
+impl Catalog {
+    /// The same version with another text: `product` in its first currency, and in the others.
+    pub(crate) fn with(&self, product: Product) -> Self {
+        let plain = |product: Product| Self { product, others: Vec::new(), ..self.clone() };
+        let others = product.others.iter().map(|other| Arc::new(plain(other.clone()))).collect();
+        Self { others, ..plain(product) }
+    }
+
+    /// As it is sold in `currency`; 422 where it is not.
+    pub(crate) fn in_currency(self: &Arc<Self>, currency: Currency) -> Result<Arc<Self>, Problem> {
+        let found = std::iter::once(self).chain(&self.others);
+        let found = found.into_iter().find(|catalog| catalog.product.currency == currency);
+        found.cloned().ok_or_else(|| {
+            let sold: Vec<String> =
+                self.product.currencies().map(|currency| currency.to_string()).collect();
+            let detail = format!(
+                "{} is not sold in {currency}, but in {}.",
+                self.product.name,
+                sold.join(", ")
+            );
+            Problem::field("/currency", detail)
+        })
+    }
+
+    /// The number of a meter in rows of usage.
+    pub(crate) fn meter_id(&self, meter: &str) -> Result<i32, Problem> {
+        let number = self.meters.get(meter).copied();
+        number.ok_or_else(|| Problem::internal(format!("the meter {meter} has no number")))
+    }
 }
 
 /// The outcome of loading a product file.

@@ -242,7 +242,7 @@ pub async fn create(
 ) -> Result<ContractRecord, Problem> {
     let mut tx = app.db().tenant(tenant).await?;
     let subscription = lock(&mut tx, id).await?;
-    let catalog = products::catalog(app, subscription.catalog_version_id).await?;
+    let catalog = products::catalog_of(app, &subscription).await?;
     let plan =
         catalog.product.plan(&subscription.plan).ok_or_else(|| Problem::not_found("plan"))?;
     let errors = check(&new, &catalog.product, plan);

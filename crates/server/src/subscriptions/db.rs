@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use rust_decimal::Decimal;
 use tenure_catalog::Model;
-use tenure_core::{ApiKeyId, Interval, ProductId, Quantity, SubscriptionId, SubscriptionStatus};
+use tenure_core::{
+    ApiKeyId, Currency, Interval, ProductId, Quantity, SubscriptionId, SubscriptionStatus,
+};
 use tenure_tenancy::TenantTx;
 
 use super::{
@@ -188,10 +190,11 @@ async fn select(
         "SELECT s.id, s.catalog_version_id, s.plan, s.model, s.mode, s.status, s.billing_account_id,
              s.anchor, s.interval, s.term_years, s.prepaid, s.hard_stops, s.customer_number,
              s.trial_ends_at, s.cancelled_at, s.created_at, s.updated_at,
-             p.slug AS product, v.version AS catalog_version
+             p.slug AS product, v.version AS catalog_version, a.currency
          FROM subscriptions s
          JOIN products p ON p.id = s.product_id
          JOIN catalog_versions v ON v.id = s.catalog_version_id
+         JOIN billing_accounts a ON a.tenant_id = s.tenant_id AND a.id = s.billing_account_id
          WHERE s.tenant_id = $1 AND ($2::uuid IS NULL OR s.id = $2) ORDER BY s.id DESC",
         tenant.uuid(),
         only.map(SubscriptionId::uuid)
@@ -211,6 +214,7 @@ async fn select(
             mode: row.mode,
             status: row.status.parse().unwrap_or(SubscriptionStatus::Suspended),
             billing_account_id: row.billing_account_id,
+            currency: Currency::from_code(&row.currency).unwrap_or(Currency::USD),
             anchor: row.anchor.to_jiff(),
             interval: if row.interval == "year" { Interval::Year } else { Interval::Month },
             term_years: row.term_years,

@@ -47,7 +47,7 @@ pub async fn set(
     if from < before.anchor {
         return Err(Problem::field("/from", "The subscription begins later."));
     }
-    let catalog = products::catalog(app, before.catalog_version_id).await?;
+    let catalog = products::catalog_of(app, &before).await?;
     let plan = catalog.product.plan(&before.plan).ok_or_else(|| Problem::not_found("plan"))?;
     if let Some(detail) = charge_error(&catalog.product, plan, &wanted.charge) {
         return Err(Problem::field("/charge", detail));

@@ -127,7 +127,7 @@ async fn prefix(
         let detail = "The subscription is cancelled; it gets no more keys.";
         return Err(Problem::conflict("subscription-cancelled", detail));
     }
-    let catalog = products::catalog(app, subscription.catalog_version_id).await?;
+    let catalog = products::catalog_of(app, &subscription).await?;
     Ok(catalog.product.api_key_prefix.clone())
 }
 

@@ -8,6 +8,7 @@
 //! that name what the product does not have.
 
 pub mod api;
+mod calendar;
 pub mod contracts;
 pub(crate) mod db;
 pub mod entitlements;
@@ -23,7 +24,8 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use tenure_catalog::{Model, Plan, Terms, plan::Basis, resolve};
 use tenure_core::{
-    BillingAccountId, ItemId, Quantity, SubscriptionId, SubscriptionStatus, TenantId, TenantStatus,
+    BillingAccountId, Currency, ItemId, Quantity, SubscriptionId, SubscriptionStatus, TenantId,
+    TenantStatus,
 };
 use tenure_tenancy::TenantTx;
 
@@ -129,14 +131,12 @@ pub(crate) async fn insert(
     chosen: &Chosen,
 ) -> Result<Subscription, Problem> {
     let new = &chosen.subscription;
-    let plan = chosen.catalog.product.plan(&chosen.plan);
+    let (account, currency) = payer(tx, call, tenant, chosen).await?;
+    let catalog = chosen.catalog.in_currency(currency)?;
+    let plan = catalog.product.plan(&chosen.plan);
     let start = new.starts_at.unwrap_or(call.now);
     let trial_ends_at = trial_end(plan, new, start)?;
-    let account = match new.billing_account {
-        Some(id) => tenants::organisation::require_account(tx, id).await?,
-        None => first_account(tx, call, tenant, chosen).await?,
-    };
-    let counted = chosen.catalog.product.discounts.iter().any(|d| d.first_customers.is_some());
+    let counted = catalog.product.discounts.iter().any(|d| d.first_customers.is_some());
     let customer_number = match counted {
         true => Some(db::next_customer_number(tx, chosen.catalog.product_id).await?),
         false => None,
@@ -156,6 +156,7 @@ pub(crate) async fn insert(
             SubscriptionStatus::Active
         },
         billing_account_id: account,
+        currency,
         anchor: start,
         interval: plan.map_or(tenure_core::Interval::Month, |plan| plan.billed),
         term_years: new.term_years.unwrap_or(1),
@@ -220,14 +221,27 @@ fn trial_end(
 }
 
 /// The tenant's own account, made with its first subscription.
-async fn first_account(
+/// Who pays, and in what. The account decides, for its currency never changes.
+async fn payer(
     tx: &mut TenantTx,
     call: &Call,
     tenant: &Tenant,
     chosen: &Chosen,
-) -> Result<BillingAccountId, Problem> {
-    let currency = chosen.catalog.product.currency;
-    tenants::organisation::account_for(tx, call, tenant, currency).await
+) -> Result<(BillingAccountId, Currency), Problem> {
+    let wanted = chosen.subscription.currency;
+    let Some(id) = chosen.subscription.billing_account else {
+        let currency = wanted.unwrap_or(chosen.catalog.product.currency);
+        let catalog = chosen.catalog.in_currency(currency)?;
+        let currency = catalog.product.currency;
+        let account = tenants::organisation::account_for(tx, call, tenant, currency).await?;
+        return Ok((account, currency));
+    };
+    let account = tenants::organisation::require_account(tx, id).await?;
+    if wanted.is_some_and(|wanted| wanted != account.currency) {
+        let detail = format!("The billing account is in {}.", account.currency);
+        return Err(Problem::field("/currency", detail));
+    }
+    Ok((account.id, account.currency))
 }
 
 /// Every subscription of a tenant, newest first.
@@ -349,9 +363,9 @@ pub(crate) async fn convert_locked(
     let catalog = match change.plan {
         Some(plan) => {
             take_plan(newest, plan, &mut after, call.now)?;
-            newest.clone()
+            newest.in_currency(before.currency)?
         }
-        None => products::catalog(app, before.catalog_version_id).await?,
+        None => products::catalog_of(app, &before).await?,
     };
     after.model = change.model.unwrap_or(before.model);
     require_model(&catalog, &after, if change.model.is_some() { "/model" } else { "/plan" })?;

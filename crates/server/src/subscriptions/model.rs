@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tenure_catalog::{Model, Plan, Product};
 use tenure_core::{
-    BillingAccountId, CatalogVersionId, Interval, ItemId, Quantity, SubscriptionId,
+    BillingAccountId, CatalogVersionId, Currency, Interval, ItemId, Quantity, SubscriptionId,
     SubscriptionStatus, TenantId,
 };
 use utoipa::ToSchema;
@@ -42,6 +42,9 @@ pub struct Subscription {
     pub status: SubscriptionStatus,
     /// Who pays.
     pub billing_account_id: BillingAccountId,
+    /// What it is billed in: the currency of the account.
+    #[schema(value_type = String, example = "USD")]
+    pub currency: Currency,
     /// Billing periods are counted from this moment, in the tenant's time zone.
     pub anchor: Timestamp,
     /// How long a billing period is.
@@ -158,8 +161,11 @@ pub struct NewSubscription {
     /// Charges with quantities: seats, add-ons, services.
     #[serde(default)]
     pub items: Vec<NewItem>,
-    /// Who pays; the tenant's own account when absent.
+    /// Who pays; the tenant's own account in that currency when absent.
     pub billing_account: Option<BillingAccountId>,
+    /// What it is billed in, for good; the account's when absent, or else the product's first.
+    #[schema(value_type = Option<String>, example = "EUR")]
+    pub currency: Option<Currency>,
 }
 
 impl NewSubscription {

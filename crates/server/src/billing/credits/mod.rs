@@ -85,7 +85,7 @@ pub async fn create(
     }
     let mut tx = app.db().tenant(tenant).await?;
     let account = match new.billing_account {
-        Some(id) => tenants::organisation::require_account(&mut tx, id).await?,
+        Some(id) => tenants::organisation::require_account(&mut tx, id).await?.id,
         None => db::only_account(&mut tx).await?.ok_or_else(|| {
             Problem::field("/billing_account", "Say which of the tenant's billing accounts.")
         })?,

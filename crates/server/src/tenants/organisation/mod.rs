@@ -348,10 +348,10 @@ pub async fn update_account(
 pub(crate) async fn require_account(
     tx: &mut TenantTx,
     id: BillingAccountId,
-) -> Result<BillingAccountId, Problem> {
-    let known = db::accounts(tx).await?.iter().any(|account| account.id == id);
-    known
-        .then_some(id)
+) -> Result<BillingAccount, Problem> {
+    let all = db::accounts(tx).await?;
+    all.into_iter()
+        .find(|account| account.id == id)
         .ok_or_else(|| Problem::field("/billing_account", "There is no such billing account."))
 }
 

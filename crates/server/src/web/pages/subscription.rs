@@ -127,7 +127,7 @@ async fn card(
     let tenant = opened.tenant.id;
     let (id, now) = (subscription.id, app.now());
     let zone = words::zone(&opened.tenant.time_zone);
-    let catalog = products::catalog(app, subscription.catalog_version_id).await?;
+    let catalog = products::catalog_of(app, &subscription).await?;
     let product = &catalog.product;
     let resolved = entitlements::read(app, tenant, id).await?;
     let open = subscription.status != SubscriptionStatus::Cancelled;

@@ -45,7 +45,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let (tenant, id) = (visitor.tenant.id, key.subscription);
     let subscription = subscriptions::read(&app, tenant, id).await?;
-    let catalog = products::catalog(&app, subscription.catalog_version_id).await?;
+    let catalog = products::catalog_of(&app, &subscription).await?;
     let product = &catalog.product;
     let used = usage::summary(&app, tenant, id, DAYS).await?;
     let zone = words::zone(&visitor.tenant.time_zone);
