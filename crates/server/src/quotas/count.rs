@@ -211,7 +211,7 @@ async fn recorded(
     now: Timestamp,
 ) -> Result<Decimal, Problem> {
     let asked = [Asked { meter: limited.meter, windows: vec![window] }];
-    let totals = windows(tx, situation, &asked, now, None).await?;
+    let totals = windows(tx, situation.metered(), &asked, now, None).await?;
     let total = totals.into_iter().flatten().next().map(|total| total.quantity);
     let total = total.unwrap_or_default();
     Ok(total.checked_mul(limited.meter.divide_by).unwrap_or(total))

@@ -3,19 +3,19 @@
 use std::fmt::Write as _;
 
 use axum::http::{StatusCode, header};
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use rust_decimal::Decimal;
 use tenure_api::{
     quota::Quota,
     usage::{Standing, WindowNow},
 };
-use tenure_catalog::{Entitlements, Meter, Over, Per, Plan, entitlements::LimitNow};
-use tenure_core::{
-    Period, Quantity,
-    period::{billing_period_at, calendar_day, calendar_month},
-};
+use tenure_catalog::{Entitlements, Meter, Per, Plan, entitlements::LimitNow};
+use tenure_core::{Period, Quantity};
 
-use super::db::Counter;
+use super::{
+    db::Counter,
+    standing::{percent, standing, thresholds},
+};
 use crate::{http::Problem, subscriptions::entitlements::Situation};
 
 /// Plans named at most in an answer that refuses.
@@ -77,19 +77,7 @@ impl<'a> Limited<'a> {
 
     /// The window that holds `at`, cut at the start of the subscription.
     pub(super) fn window(&self, situation: &Situation, at: Timestamp) -> Result<Period, Problem> {
-        let terms = &situation.terms;
-        let at = at.max(terms.start);
-        let zone = TimeZone::get(&terms.zone).map_err(Problem::internal)?;
-        let interval = situation.subscription.interval;
-        let whole = match self.per {
-            Per::Day => calendar_day(at, &zone),
-            Per::Month => calendar_month(at, &zone),
-            Per::Period => {
-                billing_period_at(terms.anchored(), &zone, interval, at).map(|(_, period)| period)
-            }
-        };
-        let whole = whole.map_err(Problem::internal)?;
-        Ok(Period { start: whole.start.max(terms.start), end: whole.end })
+        situation.window(self.per, at)
     }
 
     /// The limit in the unit of the meter's events.
@@ -105,18 +93,12 @@ impl<'a> Limited<'a> {
 
     /// Per cent at which people are told, rising.
     pub(super) fn thresholds(&self) -> Vec<u32> {
-        const DEFAULT: [u32; 2] = [80, 100];
-        let Some(limit) = self.limit else { return Vec::new() };
-        let mut all =
-            if limit.warn_at.is_empty() { DEFAULT.to_vec() } else { limit.warn_at.clone() };
-        all.sort_unstable();
-        all
+        self.limit.map(thresholds).unwrap_or_default()
     }
 
-    /// Used of the limit, in whole per cent, rounded down; `None`: unlimited, or a limit of nothing.
+    /// Used of the limit, in whole per cent; `None`: unlimited, or a limit of nothing.
     pub(super) fn percent(&self, used: Decimal) -> Option<u32> {
-        let share = used.checked_mul(Decimal::ONE_HUNDRED)?.checked_div(self.raw()?)?;
-        u32::try_from(share.trunc()).ok()
+        u32::try_from(percent(used, self.raw()?)?).ok()
     }
 
     /// How it stands, for callers.
@@ -138,20 +120,8 @@ impl<'a> Limited<'a> {
             reserved: units(counter.reserved),
             limit: included,
             remaining,
-            past_limit: self.limit.map_or("warn", |limit| word(&limit.over)).to_owned(),
-            standing: self.standing(counter),
-        }
-    }
-
-    fn standing(&self, counter: &Counter) -> Standing {
-        let Some(raw) = self.raw() else { return Standing::Ok };
-        if counter.used >= raw {
-            return if super::blocks(self) { Standing::Blocked } else { Standing::Over };
-        }
-        let reached = self.percent(counter.used).unwrap_or(0);
-        match self.thresholds().iter().any(|at| reached >= *at) {
-            true => Standing::Warning,
-            false => Standing::Ok,
+            past_limit: self.limit.map_or("warn", |limit| limit.over.word()).to_owned(),
+            standing: self.limit.map_or(Standing::Ok, |limit| standing(limit, units(counter.used))),
         }
     }
 
@@ -206,13 +176,4 @@ impl<'a> Limited<'a> {
 pub(super) fn retry_after(problem: Problem, now: Timestamp, resets_at: Timestamp) -> Problem {
     let seconds = (resets_at.as_second() - now.as_second()).max(1);
     problem.with_header(header::RETRY_AFTER, &seconds.to_string())
-}
-
-const fn word(over: &Over) -> &'static str {
-    match over {
-        Over::Block => "block",
-        Over::Warn => "warn",
-        Over::Charge { .. } => "charge",
-        Over::TrueUp { .. } => "true_up",
-    }
 }

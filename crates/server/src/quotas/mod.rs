@@ -21,6 +21,7 @@ mod db;
 mod expiry;
 mod limited;
 mod reserve;
+pub(crate) mod standing;
 
 use tenure_api::quota::Quotas;
 use tenure_catalog::{Over, resolve};

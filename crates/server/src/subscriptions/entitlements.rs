@@ -7,8 +7,11 @@ use tenure_catalog::{Terms, resolve};
 use tenure_core::{SubscriptionId, SubscriptionStatus, TenantId, TenantStatus};
 use tenure_license::Digest;
 
-use super::{Subscription, db, not_resolved, terms};
-use crate::{App, app::Resolved, http::Problem, products, products::Catalog, tenants};
+use super::{Subscription, db, not_resolved, terms, timeline};
+use crate::{
+    App, app::Resolved, http::Problem, products, products::Catalog, tenants,
+    usage::windows::Metered,
+};
 
 /// A subscription with everything that its prices and entitlements depend on.
 pub(crate) struct Situation {
@@ -16,6 +19,8 @@ pub(crate) struct Situation {
     pub(crate) subscription: Subscription,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) terms: Terms,
+    /// Billing periods are counted in it: the zone that the subscription began in.
+    pub(crate) calendar_zone: String,
 }
 
 /// Reads the situation of a subscription.
@@ -29,10 +34,12 @@ pub(crate) async fn situation(
         db::find(&mut tx, id).await?.ok_or_else(|| Problem::not_found("subscription"))?;
     let of = tenants::db::read(&mut tx).await?;
     let terms = terms(&mut tx, &subscription, &of).await?;
+    let began_in = timeline::first_zone(&mut tx, id).await?;
     tx.commit().await?;
-    let catalog = products::catalog(app, subscription.catalog_version_id).await?;
+    let catalog = products::catalog_of(app, &subscription).await?;
     let tenant = of.ok_or_else(|| Problem::not_found("tenant"))?;
-    Ok(Situation { tenant, subscription, catalog, terms })
+    let calendar_zone = began_in.unwrap_or_else(|| tenant.time_zone.clone());
+    Ok(Situation { tenant, subscription, catalog, terms, calendar_zone })
 }
 
 impl Situation {
@@ -57,10 +64,14 @@ impl Situation {
         self.catalog.product.plan(&self.subscription.plan)
     }
 
+    /// Whose usage it is.
+    pub(crate) fn metered(&self) -> Metered<'_> {
+        Metered { subscription: self.subscription.id, catalog: &self.catalog }
+    }
+
     /// The number of a meter in rows of usage.
     pub(crate) fn meter_id(&self, meter: &str) -> Result<i32, Problem> {
-        let number = self.catalog.meters.get(meter).copied();
-        number.ok_or_else(|| Problem::internal(format!("the meter {meter} has no number")))
+        self.catalog.meter_id(meter)
     }
 }
 

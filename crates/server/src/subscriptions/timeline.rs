@@ -69,6 +69,23 @@ pub(crate) async fn read(
     Ok(entries.collect())
 }
 
+/// The tenant's zone when the subscription began; none where no timeline was kept.
+pub(crate) async fn first_zone(
+    tx: &mut TenantTx,
+    subscription: SubscriptionId,
+) -> Result<Option<String>, Problem> {
+    let tenant = tx.tenant().uuid();
+    let zone = sqlx::query_scalar!(
+        "SELECT zone FROM subscription_terms WHERE tenant_id = $1 AND subscription_id = $2
+         ORDER BY valid_from, seq DESC LIMIT 1",
+        tenant,
+        subscription.uuid()
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(zone)
+}
+
 /// How inputs of invoices call a product version.
 pub(crate) fn version_name(id: CatalogVersionId) -> String {
     id.to_string()

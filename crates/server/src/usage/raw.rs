@@ -115,9 +115,11 @@ pub(crate) async fn read(
     let mut buffer = Vec::new();
     let take = |found: &Found<'_>| {
         let time = found.record.time;
-        let full = page.len() >= limit;
-        if full && page.last_key_value().is_some_and(|(last, _)| time > last.time) {
-            return;
+        let last = |page: &BTreeMap<Cursor, RawEvent>| {
+            page.last_key_value().filter(|_| page.len() >= limit).map(|(last, _)| last.time)
+        };
+        if let Some(last) = last(&page).filter(|last| time > *last) {
+            return Some(last);
         }
         let hash = hash(found.record, &mut buffer).to_be_bytes();
         let cursor = Cursor { time, hash };
@@ -127,9 +129,10 @@ pub(crate) async fn read(
                 page.pop_last();
             }
         }
+        last(&page)
     };
     let scan = Scan::new(tx, subscription, cutoff.unwrap_or(i32::MAX), &asked).await?;
-    scan.run(tx, &asked, Some(limit), take).await?;
+    scan.first(tx, &asked, limit, take).await?;
     Ok(page.into_values().collect())
 }
 
@@ -160,7 +163,7 @@ pub(super) async fn edges(
         }
     };
     let scan = Scan::new(tx, subscription, cutoff, asked).await?;
-    scan.run(tx, asked, None, take).await?;
+    scan.all(tx, asked, take).await?;
     Ok(edges)
 }
 
@@ -181,6 +184,7 @@ struct Candidate {
     slug: String,
     lower: Timestamp,
     upper: Timestamp,
+    first_at: Timestamp,
     id: Uuid,
     received_at: Timestamp,
     generation: i32,
@@ -223,21 +227,54 @@ impl Scan {
         self
     }
 
-    /// Calls `each` with every event that counts. With `first`, it is enough
-    /// that the first so many of each stretch are among them.
-    pub(super) async fn run(
+    /// Calls `each` with every event that counts.
+    pub(super) async fn all(
+        self,
+        tx: &mut TenantTx,
+        asked: &Stretches,
+        mut each: impl FnMut(&Found<'_>),
+    ) -> Result<(), Problem> {
+        let each = |found: &Found<'_>| {
+            each(found);
+            None
+        };
+        self.run(tx, asked, None, each).await
+    }
+
+    /// Calls `each` with events, the first `limit` of each stretch among them. Nothing
+    /// behind the moment that `each` answered last need be shown any more.
+    pub(super) async fn first(
+        self,
+        tx: &mut TenantTx,
+        asked: &Stretches,
+        limit: usize,
+        each: impl FnMut(&Found<'_>) -> Option<Timestamp>,
+    ) -> Result<(), Problem> {
+        self.run(tx, asked, Some(limit), each).await
+    }
+
+    async fn run(
         mut self,
         tx: &mut TenantTx,
         asked: &Stretches,
         first: Option<usize>,
-        mut each: impl FnMut(&Found<'_>),
+        mut each: impl FnMut(&Found<'_>) -> Option<Timestamp>,
     ) -> Result<(), Problem> {
-        self.rows(tx, asked, first, &mut each).await?;
+        let mut enough = None;
+        let mut row = |found: &Found<'_>| enough = each(found);
+        self.rows(tx, asked, first, &mut row).await?;
+        // By time: a page is whole long before the last chunk.
         let candidates = self.candidates(tx, asked).await?;
         for some in candidates.chunks(CHUNKS_AT_ONCE) {
-            let bodies = bodies(tx, some).await?;
+            let wanted = |one: &&Candidate| enough.is_none_or(|enough| one.first_at <= enough);
+            let some: Vec<&Candidate> = some.iter().filter(wanted).collect();
+            if some.is_empty() {
+                break;
+            }
+            let bodies = bodies(tx, &some).await?;
             for candidate in some {
                 let Some(body) = bodies.get(&candidate.id) else { continue };
+                let mut each = |found: &Found<'_>| enough = each(found);
                 self.unpack(candidate, body, &mut each)?;
             }
         }
@@ -304,13 +341,13 @@ impl Scan {
     ) -> Result<Vec<Candidate>, Problem> {
         let rows = sqlx::query!(
             r#"SELECT w.slot AS "slot!", m.slug, w.lower AS "lower!", w.upper AS "upper!", c.id,
-                   c.received_at, c.generation
+                   c.first_at, c.received_at, c.generation
                FROM unnest($3::integer[], $4::integer[], $5::timestamptz[], $6::timestamptz[])
                    AS w (slot, meter_id, lower, upper)
                JOIN meters m ON m.id = w.meter_id
                JOIN usage_chunks c ON c.tenant_id = $1 AND c.subscription_id = $2
                    AND c.last_at >= w.lower AND c.first_at < w.upper AND m.slug = ANY (c.meters)
-               WHERE c.generation <= $7"#,
+               WHERE c.generation <= $7 ORDER BY c.first_at"#,
             self.tenant.uuid(),
             self.subscription,
             &asked.slots,
@@ -328,6 +365,7 @@ impl Scan {
                 slug: row.slug,
                 lower: row.lower.to_jiff(),
                 upper: row.upper.to_jiff(),
+                first_at: row.first_at.to_jiff(),
                 id: row.id,
                 received_at: row.received_at.to_jiff(),
                 generation: row.generation,
@@ -375,7 +413,7 @@ pub(super) fn name(buffer: &mut Vec<u8>, tenant: TenantId, record: &Record<'_>) 
 
 async fn bodies(
     tx: &mut TenantTx,
-    candidates: &[Candidate],
+    candidates: &[&Candidate],
 ) -> Result<BTreeMap<Uuid, Vec<u8>>, Problem> {
     let tenant = tx.tenant().uuid();
     let ids: Vec<Uuid> = candidates.iter().map(|one| one.id).collect();

@@ -14,7 +14,7 @@ use tenure_core::{SubscriptionId, TenantId};
 use tenure_tenancy::TenantTx;
 
 use super::{
-    db::{self, Columns, Place, whole},
+    db::{self, Columns, Flags, Member, Place, RollupRow, RowPlace},
     generations::{self, With},
     raw::{Found, Scan},
     store::{BUCKET_SECONDS, Members, Rollup, Rollups, bucket, hash},
@@ -56,7 +56,7 @@ pub(super) async fn spots(
             members.insert((spot, member.to_owned()));
         }
     };
-    scan.run(tx, &asked, None, take).await?;
+    scan.all(tx, &asked, take).await?;
     let rollups: Rollups<'_> = rollups
         .into_iter()
         .map(|((meter, bucket, dimension), rollup)| ((*meter, *bucket, &**dimension), rollup))
@@ -87,64 +87,11 @@ fn counted(found: &Found<'_>, buffer: &mut Vec<u8>) -> (Spot, Rollup) {
 
 /// Writes whole rows, and says of those before that they are replaced.
 async fn replace(tx: &mut TenantTx, place: Place, rollups: &Rollups<'_>) -> Result<(), Problem> {
-    let tenant = tx.tenant().uuid();
     let columns = Columns::of(rollups);
-    sqlx::query!(
-        "WITH spot AS (
-             SELECT * FROM unnest($4::integer[], $5::timestamptz[], $6::text[])
-                 AS spot (meter_id, bucket, dimension)),
-         gone AS (
-             DELETE FROM usage_members m USING spot s
-             WHERE m.tenant_id = $1 AND m.subscription_id = $2 AND m.generation = $3
-                 AND m.meter_id = s.meter_id AND m.bucket = s.bucket AND m.dimension = s.dimension),
-         members AS (
-             UPDATE usage_members m SET replaced_in = $3 FROM spot s
-             WHERE m.tenant_id = $1 AND m.subscription_id = $2 AND m.generation < $3
-                 AND m.meter_id = s.meter_id AND m.bucket = s.bucket AND m.dimension = s.dimension
-                 AND m.replaced_in IS NULL)
-         UPDATE usage_rollups r SET replaced_in = $3 FROM spot s
-         WHERE r.tenant_id = $1 AND r.subscription_id = $2 AND r.generation < $3
-             AND r.meter_id = s.meter_id AND r.bucket = s.bucket AND r.dimension = s.dimension
-             AND r.replaced_in IS NULL",
-        tenant,
-        place.subscription.uuid(),
-        place.generation,
-        &columns.meters,
-        &columns.buckets as &[jiff_sqlx::Timestamp],
-        &columns.dimensions as &[&str],
-    )
-    .execute(&mut **tx)
-    .await?;
-    sqlx::query!(
-        "INSERT INTO usage_rollups (tenant_id, subscription_id, generation, whole, meter_id, bucket,
-             dimension, events, sum, max, min, last, last_at, digest_hi, digest_lo)
-         SELECT $1, $2, $3, true, given.*
-         FROM unnest($4::integer[], $5::timestamptz[], $6::text[], $7::bigint[], $8::numeric[],
-                 $9::numeric[], $10::numeric[], $11::numeric[], $12::timestamptz[], $13::bigint[],
-                 $14::bigint[]) AS given
-         ON CONFLICT (tenant_id, subscription_id, meter_id, bucket, dimension, generation)
-         DO UPDATE SET whole = true, events = excluded.events, sum = excluded.sum,
-             max = excluded.max, min = excluded.min, last = excluded.last,
-             last_at = excluded.last_at, digest_hi = excluded.digest_hi,
-             digest_lo = excluded.digest_lo",
-        tenant,
-        place.subscription.uuid(),
-        place.generation,
-        &columns.meters,
-        &columns.buckets as &[jiff_sqlx::Timestamp],
-        &columns.dimensions as &[&str],
-        &columns.events,
-        &columns.sums,
-        &columns.maxima,
-        &columns.minima,
-        &columns.lasts,
-        &columns.last_at as &[jiff_sqlx::Timestamp],
-        &columns.digests_hi,
-        &columns.digests_lo,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    db::displace(tx, place, &columns).await?;
+    let rows = rollups.len();
+    let flags = Flags { wholes: vec![true; rows], replaced: vec![None; rows] };
+    db::put_rollups(tx, place.subscription, place.generation, &columns, &flags).await
 }
 
 /// Drops all rollups of a subscription and makes them again.
@@ -170,7 +117,7 @@ pub(super) async fn subscription(
         asked.push_meter(*meter, from, to);
     }
     let made = make(&mut tx, id, generation, &asked).await?;
-    let stood = stored(&mut tx, id).await?;
+    let stood = db::stored(&mut tx, id).await?;
     let differing = made.rows.iter().filter(|(spot, row)| stood.get(*spot) != Some(row)).count()
         + stood.keys().filter(|spot| !made.rows.contains_key(*spot)).count();
     write(&mut tx, id, &made).await?;
@@ -180,37 +127,26 @@ pub(super) async fn subscription(
     Ok(report)
 }
 
-/// A spot and its generation.
-type Place4 = (i32, i64, String, i32);
-
-/// A row of `usage_rollups` without its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Row {
-    whole: bool,
-    replaced_in: Option<i32>,
-    rollup: Rollup,
-}
-
 #[derive(Default)]
 struct Made {
-    rows: BTreeMap<Place4, Row>,
-    members: BTreeSet<(Place4, String)>,
+    rows: BTreeMap<RowPlace, RollupRow>,
+    members: BTreeSet<(RowPlace, String)>,
     /// Of each spot, the generations that are whole.
     wholes: BTreeMap<Spot, BTreeSet<i32>>,
 }
 
 impl Made {
-    fn replaced_in(&self, (meter, at, dimension, generation): &Place4) -> Option<i32> {
+    fn replaced_in(&self, (meter, at, dimension, generation): &RowPlace) -> Option<i32> {
         let wholes = self.wholes.get(&(*meter, *at, dimension.clone()))?;
         wholes.range(generation + 1..).next().copied()
     }
 
-    fn add(&mut self, place: Place4, whole: bool, one: &Rollup, member: Option<&str>) {
+    fn add(&mut self, place: RowPlace, whole: bool, one: &Rollup, member: Option<&str>) {
         if let Some(member) = member {
             self.members.insert((place.clone(), member.to_owned()));
         }
         let rollup = Rollup::empty(place.1);
-        let row = Row { whole, replaced_in: None, rollup };
+        let row = RollupRow { whole, replaced_in: None, rollup };
         self.rows.entry(place).or_insert(row).rollup.join(one);
     }
 }
@@ -232,7 +168,7 @@ async fn make(
         let place = (spot.0, spot.1, spot.2, found.generation);
         made.add(place, false, &one, found.record.member);
     };
-    scan.run(tx, asked, None, take).await?;
+    scan.all(tx, asked, take).await?;
     // What was taken back is not in the rows of its bucket from then on.
     let wholes = made.wholes.clone();
     made.members.retain(|((meter, at, dimension, generation), _)| {
@@ -242,7 +178,7 @@ async fn make(
     for ((meter, at, dimension), generations) in &wholes {
         for generation in generations {
             let place = (*meter, *at, dimension.clone(), *generation);
-            let row = Row { whole: true, replaced_in: None, rollup: Rollup::empty(*at) };
+            let row = RollupRow { whole: true, replaced_in: None, rollup: Rollup::empty(*at) };
             made.rows.insert(place, row);
         }
     }
@@ -259,7 +195,7 @@ async fn make(
                 }
             }
         };
-        scan.run(tx, &asked, None, take).await?;
+        scan.all(tx, &asked, take).await?;
     }
     let replaced: Vec<Option<i32>> =
         made.rows.keys().map(|place| made.replaced_in(place)).collect();
@@ -269,78 +205,20 @@ async fn make(
     Ok(made)
 }
 
-async fn stored(tx: &mut TenantTx, id: SubscriptionId) -> Result<BTreeMap<Place4, Row>, Problem> {
-    let tenant = tx.tenant().uuid();
-    let rows = sqlx::query!(
-        "SELECT meter_id, bucket, dimension, generation, whole, replaced_in, events, sum, max, min,
-             last, last_at, digest_hi, digest_lo
-         FROM usage_rollups WHERE tenant_id = $1 AND subscription_id = $2",
-        tenant,
-        id.uuid()
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let bucket = row.bucket.to_jiff().as_second();
-            let rollup = Rollup {
-                events: row.events,
-                sum: row.sum,
-                max: row.max,
-                min: row.min,
-                last: row.last,
-                last_at: row.last_at.to_jiff(),
-                digest: whole(row.digest_hi, row.digest_lo),
-            };
-            let place = (row.meter_id, bucket, row.dimension, row.generation);
-            (place, Row { whole: row.whole, replaced_in: row.replaced_in, rollup })
-        })
-        .collect())
-}
-
 async fn write(tx: &mut TenantTx, id: SubscriptionId, made: &Made) -> Result<(), Problem> {
-    let tenant = tx.tenant().uuid();
-    sqlx::query!(
-        "WITH members AS (
-             DELETE FROM usage_members WHERE tenant_id = $1 AND subscription_id = $2)
-         DELETE FROM usage_rollups WHERE tenant_id = $1 AND subscription_id = $2",
-        tenant,
-        id.uuid()
-    )
-    .execute(&mut **tx)
-    .await?;
+    db::drop_rollups(tx, id).await?;
     write_rollups(tx, id, made).await?;
-    let places = || made.members.iter().map(|(place, _)| place);
-    let meters: Vec<i32> = places().map(|place| place.0).collect();
-    let buckets: Vec<jiff_sqlx::Timestamp> = places().map(|place| db::at(place.1)).collect();
-    let dimensions: Vec<&str> = places().map(|place| &*place.2).collect();
-    let generations: Vec<i32> = places().map(|place| place.3).collect();
-    let replaced: Vec<Option<i32>> = places().map(|place| made.replaced_in(place)).collect();
-    let names: Vec<&str> = made.members.iter().map(|(_, member)| &**member).collect();
-    sqlx::query!(
-        "INSERT INTO usage_members (tenant_id, subscription_id, meter_id, bucket, dimension,
-             generation, replaced_in, member)
-         SELECT $1, $2, given.* FROM unnest($3::integer[], $4::timestamptz[], $5::text[],
-             $6::integer[], $7::integer[], $8::text[]) AS given",
-        tenant,
-        id.uuid(),
-        &meters,
-        &buckets as &[jiff_sqlx::Timestamp],
-        &dimensions as &[&str],
-        &generations,
-        &replaced as &[Option<i32>],
-        &names as &[&str],
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    let members: Vec<Member<'_>> = made
+        .members
+        .iter()
+        .map(|(place, member)| Member { place, replaced_in: made.replaced_in(place), member })
+        .collect();
+    db::put_members(tx, id, &members).await
 }
 
 async fn write_rollups(tx: &mut TenantTx, id: SubscriptionId, made: &Made) -> Result<(), Problem> {
-    let tenant = tx.tenant().uuid();
     // One generation at a time: within one, a spot is a key.
-    let mut by_generation: BTreeMap<i32, Vec<(&Place4, &Row)>> = BTreeMap::new();
+    let mut by_generation: BTreeMap<i32, Vec<(&RowPlace, &RollupRow)>> = BTreeMap::new();
     for (place, row) in &made.rows {
         by_generation.entry(place.3).or_default().push((place, row));
     }
@@ -348,34 +226,11 @@ async fn write_rollups(tx: &mut TenantTx, id: SubscriptionId, made: &Made) -> Re
         let rollups: Rollups<'_> =
             rows.iter().map(|(place, row)| ((place.0, place.1, &*place.2), row.rollup)).collect();
         let columns = Columns::of(&rollups);
-        let wholes: Vec<bool> = rows.iter().map(|(_, row)| row.whole).collect();
-        let replaced: Vec<Option<i32>> = rows.iter().map(|(_, row)| row.replaced_in).collect();
-        sqlx::query!(
-            "INSERT INTO usage_rollups (tenant_id, subscription_id, generation, whole, replaced_in,
-                 meter_id, bucket, dimension, events, sum, max, min, last, last_at, digest_hi, digest_lo)
-             SELECT $1, $2, $3, given.*
-             FROM unnest($4::boolean[], $5::integer[], $6::integer[], $7::timestamptz[], $8::text[],
-                     $9::bigint[], $10::numeric[], $11::numeric[], $12::numeric[], $13::numeric[],
-                     $14::timestamptz[], $15::bigint[], $16::bigint[]) AS given",
-            tenant,
-            id.uuid(),
-            generation,
-            &wholes,
-            &replaced as &[Option<i32>],
-            &columns.meters,
-            &columns.buckets as &[jiff_sqlx::Timestamp],
-            &columns.dimensions as &[&str],
-            &columns.events,
-            &columns.sums,
-            &columns.maxima,
-            &columns.minima,
-            &columns.lasts,
-            &columns.last_at as &[jiff_sqlx::Timestamp],
-            &columns.digests_hi,
-            &columns.digests_lo,
-        )
-        .execute(&mut **tx)
-        .await?;
+        let flags = Flags {
+            wholes: rows.iter().map(|(_, row)| row.whole).collect(),
+            replaced: rows.iter().map(|(_, row)| row.replaced_in).collect(),
+        };
+        db::put_rollups(tx, id, generation, &columns, &flags).await?;
     }
     Ok(())
 }

@@ -159,7 +159,7 @@ async fn together(
     now: Timestamp,
 ) -> Result<Vec<Vec<SeriesTotal>>, Problem> {
     let asked = [Asked { meter, windows: points.to_vec() }];
-    let totals = windows(tx, situation, &asked, now, None).await?;
+    let totals = windows(tx, situation.metered(), &asked, now, None).await?;
     let one = |total: super::windows::Total| {
         vec![SeriesTotal { value: None, quantity: total.quantity, events: total.events }]
     };

@@ -4,15 +4,13 @@ use jiff::{Timestamp, tz::TimeZone};
 use rust_decimal::Decimal;
 use tenure_api::usage::{DayUsage, MeterSummary, Standing, UsageSummary, WindowNow};
 use tenure_catalog::{Meter, Over, Per, entitlements::LimitNow, resolve};
-use tenure_core::{
-    Period, SubscriptionId, TenantId,
-    period::{billing_period_at, calendar_day, calendar_month},
-};
+use tenure_core::{Period, SubscriptionId, TenantId, period::calendar_day};
 
 use super::windows::{Asked, windows};
 use crate::{
     App,
     http::Problem,
+    quotas::standing::{percent, standing},
     subscriptions::{
         entitlements::{Situation, situation},
         not_resolved,
@@ -48,14 +46,14 @@ pub async fn summary(
         let per = limit
             .and_then(|limit| limit.per)
             .unwrap_or_else(|| situation.plan().map_or(Per::Period, |plan| plan.window(&meter.id)));
-        let window = calendar.window(per, now)?;
+        let window = situation.window(per, now)?;
         present.push((meter, limit, per, window));
         let mut windows = vec![window];
         windows.extend(&series);
         asked.push(Asked { meter, windows });
     }
     let mut tx = app.db().tenant(tenant).await?;
-    let totals = windows(&mut tx, &situation, &asked, now, None).await?;
+    let totals = windows(&mut tx, situation.metered(), &asked, now, None).await?;
     tx.commit().await?;
     let meters = present
         .into_iter()
@@ -83,31 +81,12 @@ pub(crate) struct Calendar {
     pub(crate) zone: TimeZone,
     /// The present billing period; of an ended subscription, the last.
     pub(crate) period: Period,
-    start: Timestamp,
 }
 
 impl Calendar {
     pub(crate) fn of(situation: &Situation, now: Timestamp) -> Result<Self, Problem> {
-        let terms = &situation.terms;
-        let zone = TimeZone::get(&terms.zone).map_err(Problem::internal)?;
-        // The last moment inside: the end itself may begin another period.
-        let last = terms.end.map(|end| Timestamp::from_nanosecond(end.as_nanosecond() - 1));
-        let at = last.and_then(Result::ok).map_or(now, |last| now.min(last)).max(terms.start);
-        let interval = situation.subscription.interval;
-        let (_, period) =
-            billing_period_at(terms.anchored(), &zone, interval, at).map_err(Problem::internal)?;
-        Ok(Self { zone, period, start: terms.start })
-    }
-
-    /// The window of a limit that holds `now`, cut at the start of the terms.
-    fn window(&self, per: Per, now: Timestamp) -> Result<Period, Problem> {
-        let now = now.max(self.start);
-        let whole = match per {
-            Per::Day => calendar_day(now, &self.zone).map_err(Problem::internal)?,
-            Per::Month => calendar_month(now, &self.zone).map_err(Problem::internal)?,
-            Per::Period => self.period,
-        };
-        Ok(Period { start: whole.start.max(self.start), end: whole.end })
+        let zone = TimeZone::get(&situation.terms.zone).map_err(Problem::internal)?;
+        Ok(Self { zone, period: situation.billing_period(now)? })
     }
 
     /// The last `days` calendar days, oldest first, today included.
@@ -157,26 +136,11 @@ fn one(
         },
         limit: included,
         percent: included.and_then(|included| percent(used, included.value())),
-        past_limit: limited.map(|limit| word(&limit.over).to_owned()),
+        past_limit: limited.map(|limit| limit.over.word().to_owned()),
         past_limit_text: limited
             .map(|limit| sentence(&limit.over, situation.catalog.product.currency.code())),
         standing: limited.map_or(Standing::Ok, |limit| standing(limit, used)),
         daily,
-    }
-}
-
-/// Whole per cent of the limit, rounded down; of a limit of nothing, none.
-fn percent(used: Decimal, included: Decimal) -> Option<u64> {
-    let share = used.checked_mul(Decimal::ONE_HUNDRED)?.checked_div(included)?;
-    u64::try_from(share.trunc()).ok()
-}
-
-const fn word(over: &Over) -> &'static str {
-    match over {
-        Over::Block => "block",
-        Over::Warn => "warn",
-        Over::Charge { .. } => "charge",
-        Over::TrueUp { .. } => "true_up",
     }
 }
 
@@ -188,19 +152,4 @@ fn sentence(over: &Over, currency: &str) -> String {
         Over::TrueUp { price, each, .. } => (price, each, "once a year"),
     };
     format!("Past the limit, every {each} cost {price} {currency}, billed {when}.")
-}
-
-fn standing(limit: &LimitNow, used: Decimal) -> Standing {
-    let Some(included) = limit.included.map(|included| included.value()) else {
-        return Standing::Ok;
-    };
-    // The next unit would not be allowed: that is when a product has to stop.
-    if used >= included {
-        return if limit.over == Over::Block { Standing::Blocked } else { Standing::Over };
-    }
-    let reached = percent(used, included).unwrap_or(0);
-    match limit.warn_at.iter().any(|at| reached >= u64::from(*at)) {
-        true => Standing::Warning,
-        false => Standing::Ok,
-    }
 }

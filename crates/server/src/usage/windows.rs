@@ -18,10 +18,18 @@ use super::{
     store::{BUCKET_SECONDS, Rollup, bucket},
     totals::{self, Stretches},
 };
-use crate::{http::Problem, subscriptions::entitlements::Situation};
+use crate::{http::Problem, products::Catalog};
 
 /// Windows asked for in one go at most, over all meters.
 const WINDOWS_MAX: usize = 20_000;
+
+/// Whose usage is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Metered<'a> {
+    pub(crate) subscription: SubscriptionId,
+    /// Numbers the meters; any version of the subscription's product does.
+    pub(crate) catalog: &'a Catalog,
+}
 
 /// What is asked of one meter.
 pub struct Asked<'a> {
@@ -48,7 +56,7 @@ pub(crate) struct Total {
 /// average is of the part that is over.
 pub(crate) async fn windows(
     tx: &mut TenantTx,
-    situation: &Situation,
+    of: Metered<'_>,
     asked: &[Asked<'_>],
     now: Timestamp,
     cutoff: Option<i32>,
@@ -57,9 +65,9 @@ pub(crate) async fn windows(
     if wanted > WINDOWS_MAX {
         return Err(Problem::too_large(format!("At most {WINDOWS_MAX} windows at once.")));
     }
-    let plan = Plan::new(situation, asked, now)?;
+    let plan = Plan::new(of.catalog, asked, now)?;
     let cutoff = cutoff.unwrap_or(i32::MAX);
-    let found = plan.run(tx, situation.subscription.id, now, cutoff).await?;
+    let found = plan.run(tx, of.subscription, now, cutoff).await?;
     let mut found = found.into_iter();
     let totals = asked.iter().map(|one| found.by_ref().take(one.windows.len()).collect()).collect();
     Ok(totals)
@@ -78,10 +86,10 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(situation: &Situation, asked: &[Asked<'a>], now: Timestamp) -> Result<Self, Problem> {
+    fn new(catalog: &Catalog, asked: &[Asked<'a>], now: Timestamp) -> Result<Self, Problem> {
         let mut plan = Self::default();
         for one in asked {
-            let id = situation.meter_id(&one.meter.id)?;
+            let id = catalog.meter_id(&one.meter.id)?;
             for window in &one.windows {
                 let slot = plan.meters.len();
                 plan.meters.push(one.meter);

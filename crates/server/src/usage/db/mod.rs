@@ -5,6 +5,8 @@
 //! sources sorted, keys sorted, rollups sorted. Rollups are what concurrent
 //! batches of one tenant wait for, so they come last.
 
+mod rollups;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
@@ -18,9 +20,13 @@ use super::{
     batch::{Lane, Number, Sources},
     chunk::{CHUNK_EVENTS_MAX, Unpacked},
     lanes::Watermark,
-    store::{Chunk, Members, Rollups, Row},
+    store::{Chunk, Members, Row},
 };
 use crate::http::Problem;
+pub(super) use rollups::{
+    Columns, Flags, Member, RollupRow, RowPlace, add_rollups, at, displace, drop_rollups,
+    put_members, put_rollups, stored, whole,
+};
 
 /// Which lane each source sends in; those of numbered sources are locked until
 /// the transaction ends. New sources are entered.
@@ -392,103 +398,4 @@ pub(super) async fn insert_members(
     .execute(&mut **tx)
     .await?;
     Ok(())
-}
-
-/// Adds to rollups of the open generation.
-pub(super) async fn add_rollups(
-    tx: &mut TenantTx,
-    place: Place,
-    rollups: &Rollups<'_>,
-) -> Result<(), Problem> {
-    let tenant = tx.tenant().uuid();
-    let rollups = Columns::of(rollups);
-    sqlx::query!(
-        "INSERT INTO usage_rollups AS r (tenant_id, subscription_id, generation, meter_id, bucket,
-             dimension, events, sum, max, min, last, last_at, digest_hi, digest_lo)
-         SELECT $1, $2, $3, given.*
-         FROM unnest($4::integer[], $5::timestamptz[], $6::text[], $7::bigint[], $8::numeric[],
-                 $9::numeric[], $10::numeric[], $11::numeric[], $12::timestamptz[], $13::bigint[],
-                 $14::bigint[]) AS given
-         ORDER BY 4, 5, 6
-         ON CONFLICT (tenant_id, subscription_id, meter_id, bucket, dimension, generation)
-         DO UPDATE SET
-             events = r.events + excluded.events,
-             sum = r.sum + excluded.sum,
-             max = CASE WHEN r.events = 0 THEN excluded.max ELSE greatest(r.max, excluded.max) END,
-             min = CASE WHEN r.events = 0 THEN excluded.min ELSE least(r.min, excluded.min) END,
-             last = CASE WHEN r.events = 0 OR (excluded.last_at, excluded.last) > (r.last_at, r.last)
-                 THEN excluded.last ELSE r.last END,
-             last_at = CASE WHEN r.events = 0 THEN excluded.last_at
-                 ELSE greatest(r.last_at, excluded.last_at) END,
-             digest_hi = r.digest_hi # excluded.digest_hi,
-             digest_lo = r.digest_lo # excluded.digest_lo",
-        tenant,
-        place.subscription.uuid(),
-        place.generation,
-        &rollups.meters,
-        &rollups.buckets as &[jiff_sqlx::Timestamp],
-        &rollups.dimensions as &[&str],
-        &rollups.events,
-        &rollups.sums,
-        &rollups.maxima,
-        &rollups.minima,
-        &rollups.lasts,
-        &rollups.last_at as &[jiff_sqlx::Timestamp],
-        &rollups.digests_hi,
-        &rollups.digests_lo,
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-/// Rollups as columns, by meter, bucket and dimension.
-#[derive(Default)]
-pub(super) struct Columns<'r> {
-    pub(super) meters: Vec<i32>,
-    pub(super) buckets: Vec<jiff_sqlx::Timestamp>,
-    pub(super) dimensions: Vec<&'r str>,
-    pub(super) events: Vec<i64>,
-    pub(super) sums: Vec<Decimal>,
-    pub(super) maxima: Vec<Decimal>,
-    pub(super) minima: Vec<Decimal>,
-    pub(super) lasts: Vec<Decimal>,
-    pub(super) last_at: Vec<jiff_sqlx::Timestamp>,
-    pub(super) digests_hi: Vec<i64>,
-    pub(super) digests_lo: Vec<i64>,
-}
-
-impl<'r> Columns<'r> {
-    pub(super) fn of(rollups: &Rollups<'r>) -> Self {
-        let mut columns = Self::default();
-        for ((meter, bucket, dimension), rollup) in rollups {
-            columns.meters.push(*meter);
-            columns.buckets.push(at(*bucket));
-            columns.dimensions.push(dimension);
-            columns.events.push(rollup.events);
-            columns.sums.push(rollup.sum);
-            columns.maxima.push(rollup.max);
-            columns.minima.push(rollup.min);
-            columns.lasts.push(rollup.last);
-            columns.last_at.push(rollup.last_at.to_sqlx());
-            let (hi, lo) = halves(rollup.digest);
-            columns.digests_hi.push(hi);
-            columns.digests_lo.push(lo);
-        }
-        columns
-    }
-}
-
-pub(super) fn at(seconds: i64) -> jiff_sqlx::Timestamp {
-    Timestamp::from_second(seconds).unwrap_or_default().to_sqlx()
-}
-
-/// A digest as two columns: PostgreSQL XORs 64 bits.
-pub(super) const fn halves(digest: u128) -> (i64, i64) {
-    ((digest >> 64) as i64, digest as i64)
-}
-
-/// The digest behind two columns.
-pub(super) const fn whole(hi: i64, lo: i64) -> u128 {
-    ((hi as u64 as u128) << 64) | lo as u64 as u128
 }
