@@ -26,10 +26,8 @@ use tenure_tenancy::TenantTx;
 pub use model::{BillEstimate, BillLine, Trial};
 pub(crate) use zones::zone_data;
 
+use self::close::Upto;
 use crate::{App, http::Problem, usage::generations};
-
-/// Periods that are looked for behind the last one that was opened.
-const AHEAD_MAX: usize = 1_000;
 
 /// The bill of the present period as it stands now: what its invoice would say.
 ///
@@ -51,11 +49,12 @@ pub async fn estimate(
     let currency = account.present_catalog()?.product.currency;
     let (n, before, period) = present_period(&mut tx, &account, now).await?;
     let generation = generations::open(&mut tx, subscription).await?;
-    let place = (n, before, period);
-    let (inputs, committed) = close::so_far(&mut tx, &account, place, generation, now).await?;
+    let upto = Upto { generation, as_of: Some(now), now };
+    let inputs = close::inputs(&mut tx, &account, (n, before, period), upto).await?;
+    let committed = close::committed(&mut tx, &account, n, None).await?;
     tx.commit().await?;
     let mut answer = BillEstimate::empty(&account.subscription, currency, period, now);
-    match period_lines(&inputs, &committed, &account.versions()) {
+    match inputs.and_then(|inputs| period_lines(&inputs, &committed, &account.versions())) {
         Ok(lines) => {
             let sum = Money::sum(lines.iter().map(|line| line.amount), currency);
             answer.fill(lines, sum.map_err(|error| close::cannot_invoice(error.into()))?);
@@ -72,28 +71,13 @@ pub async fn estimate(
 }
 
 /// The period that holds `now`, its number and the one before; of an ended
-/// subscription, the last. Rows may be behind: periods are closed by a job.
+/// subscription, the last.
 async fn present_period(
     tx: &mut TenantTx,
     account: &periods::Account,
     now: Timestamp,
 ) -> Result<(i32, Option<Period>, Period), Problem> {
-    let known = periods::db::newest(tx, account.subscription.id).await?;
-    let (mut n, mut period) = match known {
-        Some(known) => known,
-        None => {
-            let from = account.subscription.created_at;
-            let first = account.timeline.first_period(from).map_err(Problem::internal)?;
-            (0, first.ok_or_else(|| Problem::not_found("billing period"))?)
-        }
-    };
-    let mut before = None;
-    for _ in 0..AHEAD_MAX {
-        if now < period.end {
-            break;
-        }
-        let Some(next) = account.period_from(period.end)? else { break };
-        (n, before, period) = (n + 1, Some(period), next);
-    }
-    Ok((n, before, period))
+    let mut last = account.periods_until(tx, now, 2).await?;
+    let (n, period) = last.pop().ok_or_else(|| Problem::not_found("billing period"))?;
+    Ok((n, last.pop().map(|(_, before)| before), period))
 }

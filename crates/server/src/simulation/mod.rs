@@ -1,37 +1,40 @@
 //! What real usage would have cost on other terms: another plan, or a product
 //! file that is not loaded yet.
 //!
-//! Owns: which past periods are rated, and what a move would keep of a
-//! subscription (its zone, its class, what it holds). Refuses: the present
-//! period, whose usage is not whole; and guessing: a plan whose price has to be
-//! agreed on has no total, and says so.
+//! Owns: the terms that are tried: what a move would keep of a subscription (its
+//! zone, its class, what it holds). Periods are rated as invoices are, by
+//! `billing::close`. Refuses: the present period, whose usage is not whole; and
+//! guessing: a plan whose price has to be agreed on has no total, and says so.
 //!
 //! A plan is rated as if the subscription had been moved to it at the start of
-//! the first period, without its contracts: they are about the present plan.
-//! What a limit that blocks would have refused is told beside the cost.
+//! the first period, without its contracts: they are about the present plan. A
+//! file is rated as if its prices had held all the time. What a limit that blocks
+//! would have refused is told beside the cost.
 
 pub mod api;
 mod db;
 pub mod model;
 mod rate;
+mod refused;
+mod terms;
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use jiff::Timestamp;
-use tenure_catalog::{Plan, Product, Terms, changes, rating};
-use tenure_core::{Money, Period, SubscriptionId, TenantId, period::billing_period};
+use tenure_catalog::{Plan, Product, changes, invoicing, rating};
+use tenure_core::{Money, SubscriptionId, TenantId};
 
 pub use self::model::{FileSimulation, PlanCost, PlanSimulation};
 use self::{
     model::{NotRated, SubscriptionChange},
-    rate::{Cost, cost, moved},
+    rate::{Cost, Past},
 };
 use crate::{
     App,
+    billing::close,
     http::Problem,
-    products,
-    subscriptions::entitlements::{Situation, situation},
-    usage::summary::Calendar,
+    products::{self, Catalog},
+    subscriptions::Subscription,
 };
 
 /// Billing periods at most.
@@ -48,27 +51,25 @@ pub async fn plans(
     subscription: SubscriptionId,
     periods: Option<u8>,
 ) -> Result<PlanSimulation, Problem> {
-    let now = app.now();
-    let situation = situation(app, tenant, subscription).await?;
-    let periods = past(&situation, wanted(periods)?, now)?;
-    let (Some(first), Some(last)) = (periods.first(), periods.last()) else {
+    let wanted = wanted(periods)?;
+    let mut tx = app.db().tenant(tenant).await?;
+    let past = Past::read(app, &mut tx, subscription, wanted, app.now()).await?;
+    let (Some((_, first)), Some((_, last))) = (past.periods.first(), past.periods.last()) else {
         return Err(Problem::conflict(
             "no-period-is-over",
             "No billing period of the subscription is over yet; there is no usage to try plans on.",
         ));
     };
-    let product = products::latest(app, &situation.subscription.product).await?;
-    let mut tx = app.db().tenant(tenant).await?;
-    let present =
-        cost(&mut tx, &situation, &situation.catalog.product, &situation.terms, &periods, now)
-            .await?;
-    let own =
-        situation.plan().map_or_else(|| situation.terms.plan.clone(), |plan| plan.name.clone());
+    let own = &past.account.subscription;
+    let catalog = products::latest(app, &own.product).await?.in_currency(own.currency)?;
+    let present = past.own(&mut tx).await?;
+    let plan = past.account.present_catalog()?.product.plan(&own.plan);
+    let name = plan.map_or_else(|| own.plan.clone(), |plan| plan.name.clone());
     let before = present.as_ref().ok().map(|cost| cost.total);
-    let mut all = vec![told(&situation.terms.plan, &own, true, present, before)?];
-    for plan in offered(&product.product, &situation) {
-        let terms = moved(&situation.terms, &product.product, plan, first.start);
-        let found = cost(&mut tx, &situation, &product.product, &terms, &periods, now).await?;
+    let mut all = vec![told(&own.plan, &name, true, present, before)?];
+    for plan in offered(&catalog.product, own) {
+        let account = terms::moved(&past.account, &catalog, plan, first.start);
+        let found = past.on(&mut tx, &account, Vec::new()).await?;
         all.push(told(&plan.id, &plan.name, false, found, before)?);
     }
     tx.commit().await?;
@@ -80,11 +81,11 @@ pub async fn plans(
     });
     Ok(PlanSimulation {
         subscription_id: subscription,
-        product: product.product.id.clone(),
-        plan: situation.terms.plan.clone(),
+        product: catalog.product.id.clone(),
+        plan: own.plan.clone(),
         from: first.start,
         to: last.end,
-        periods: u8::try_from(periods.len()).unwrap_or(PERIODS_MAX),
+        periods: u8::try_from(past.periods.len()).unwrap_or(PERIODS_MAX),
         plans: all,
     })
 }
@@ -98,35 +99,16 @@ fn wanted(periods: Option<u8>) -> Result<u8, Problem> {
 }
 
 /// Other plans of the newest version, in the model that the customer runs.
-fn offered<'a>(product: &'a Product, situation: &Situation) -> impl Iterator<Item = &'a Plan> {
-    let (model, own) = (situation.terms.model, situation.terms.plan.clone());
-    let others = product.plans.iter().filter(move |plan| plan.id != own);
-    others.filter(move |plan| !plan.hidden && plan.models.contains(&model))
-}
-
-/// The last periods that are over, oldest first.
-fn past(situation: &Situation, wanted: u8, now: Timestamp) -> Result<Vec<Period>, Problem> {
-    let calendar = Calendar::of(situation, now)?;
-    let anchor = situation.terms.anchored();
-    let interval = situation.subscription.interval;
-    let mut all = Vec::new();
-    for n in 0..i32::MAX {
-        let period =
-            billing_period(anchor, &calendar.zone, interval, n).map_err(Problem::internal)?;
-        if period.end > now || situation.terms.end.is_some_and(|end| period.start >= end) {
-            break;
-        }
-        all.push(period);
-    }
-    let skip = all.len().saturating_sub(usize::from(wanted));
-    Ok(all.split_off(skip))
+fn offered<'a>(product: &'a Product, own: &'a Subscription) -> impl Iterator<Item = &'a Plan> {
+    let others = product.plans.iter().filter(|plan| plan.id != own.plan && !plan.hidden);
+    others.filter(|plan| plan.models.contains(&own.model))
 }
 
 fn told(
     plan: &str,
     name: &str,
     is_present: bool,
-    found: Result<Cost, rating::Error>,
+    found: Result<Cost, invoicing::Error>,
     before: Option<Money>,
 ) -> Result<PlanCost, Problem> {
     let nothing = PlanCost {
@@ -147,7 +129,7 @@ fn told(
             refused: cost.refused,
             ..nothing
         }),
-        Err(error @ rating::Error::NeedsContract(_)) => {
+        Err(invoicing::Error::Rating(error @ rating::Error::NeedsContract(_))) => {
             Ok(PlanCost { needs_contract: Some(format!("{error}.")), ..nothing })
         }
         Err(error) => Err(cannot_rate(&error)),
@@ -159,7 +141,7 @@ fn difference(after: Money, before: Money) -> Result<Money, Problem> {
     after.checked_add(negative).map_err(Problem::internal)
 }
 
-fn cannot_rate(error: &rating::Error) -> Problem {
+fn cannot_rate(error: &invoicing::Error) -> Problem {
     Problem::conflict("cannot-rate", format!("The usage cannot be rated: {error}."))
 }
 
@@ -189,6 +171,7 @@ pub async fn file(
     let truncated = all.len() > SUBSCRIPTIONS_MAX;
     all.truncate(SUBSCRIPTIONS_MAX);
     let zero = Money::zero(present.product.currency);
+    let tried = Arc::new(present.with(new));
     let mut found = FileSimulation {
         product: slug.to_owned(),
         version: present.version,
@@ -204,7 +187,7 @@ pub async fn file(
         not_rated: Vec::new(),
     };
     for (tenant, subscription) in all {
-        match one(app, tenant, subscription, &new, wanted, now).await? {
+        match one(app, tenant, subscription, &tried, wanted, now).await? {
             Ok(change) => {
                 found.subscriptions += 1;
                 found.before =
@@ -231,32 +214,32 @@ async fn one(
     app: &App,
     tenant: TenantId,
     id: SubscriptionId,
-    new: &Product,
+    tried: &Arc<Catalog>,
     wanted: u8,
     now: Timestamp,
 ) -> Result<Result<SubscriptionChange, String>, Problem> {
-    let situation = situation(app, tenant, id).await?;
-    let periods = past(&situation, wanted, now)?;
-    let Some(first) = periods.first() else {
+    let mut tx = app.db().tenant(tenant).await?;
+    let past = Past::read(app, &mut tx, id, wanted, now).await?;
+    let Some((n, _)) = past.periods.first() else {
         return Ok(Err("no billing period is over yet".to_owned()));
     };
-    let Some(plan) = new.plan(&situation.terms.plan) else {
-        return Ok(Err(format!("the file has no plan `{}`", situation.terms.plan)));
+    let own = &past.account.subscription;
+    let Ok(tried) = tried.in_currency(own.currency) else {
+        return Ok(Err(format!("the file is not sold in {}", own.currency)));
     };
-    let mut after_terms = moved(&situation.terms, new, plan, first.start);
-    after_terms.contracts.clone_from(&situation.terms.contracts);
-    let before_terms =
-        Terms { start: situation.terms.start.max(first.start), ..situation.terms.clone() };
-    let mut tx = app.db().tenant(tenant).await?;
-    let old = &situation.catalog.product;
-    let before = cost(&mut tx, &situation, old, &before_terms, &periods, now).await?;
-    let after = cost(&mut tx, &situation, new, &after_terms, &periods, now).await?;
+    let account = match terms::on_file(&past.account, &tried) {
+        Ok(account) => account,
+        Err(plan) => return Ok(Err(format!("the file has no plan `{plan}`"))),
+    };
+    let committed = close::committed(&mut tx, &past.account, *n, None).await?;
+    let before = past.own(&mut tx).await?;
+    let after = past.on(&mut tx, &account, committed).await?;
     tx.commit().await?;
     match (before, after) {
         (Ok(before), Ok(after)) => Ok(Ok(SubscriptionChange {
             tenant_id: tenant,
             subscription_id: id,
-            plan: plan.id.clone(),
+            plan: past.account.subscription.plan.clone(),
             difference: difference(after.total, before.total)?,
             before: before.total,
             after: after.total,

@@ -1,13 +1,13 @@
 //! SQL of what was billed before.
 
-use tenure_catalog::{
-    invoicing::{BilledLine, Committed},
-    plan::Part,
-};
+use tenure_catalog::invoicing::{BilledLine, Committed};
 use tenure_core::{Currency, InvoiceId, Money};
 use tenure_tenancy::TenantTx;
 
-use crate::{billing::periods::Account, http::Problem};
+use crate::{
+    billing::{invoices::model::part, periods::Account},
+    http::Problem,
+};
 
 /// What a period was billed, by plan and charge, corrections included; `without`
 /// is an invoice that does not count.
@@ -43,7 +43,7 @@ pub(super) async fn billed(
             Ok(BilledLine {
                 plan: row.plan,
                 charge: row.charge,
-                part: part(&row.part),
+                part: part(&row.part)?,
                 description: row.description,
                 unit: row.unit,
                 quantity: row.quantity.normalize(),
@@ -53,17 +53,6 @@ pub(super) async fn billed(
             })
         })
         .collect()
-}
-
-/// The column's check allows no other word.
-fn part(word: &str) -> Part {
-    match word {
-        "add_ons" => Part::AddOns,
-        "services" => Part::Services,
-        "overage" => Part::Overage,
-        "commitment" => Part::Commitment,
-        _ => Part::Plan,
-    }
 }
 
 /// What periods before `n` were billed for plans and overage.

@@ -5,6 +5,7 @@
 //! or is closed already, so however often it runs, each is closed once.
 
 mod db;
+mod inputs;
 mod rate;
 
 use serde_json::Value;
@@ -12,7 +13,8 @@ use tenure_core::{SubscriptionId, TenantId};
 use tenure_tenancy::TenantTx;
 use uuid::Uuid;
 
-pub(crate) use rate::{Rated, cannot_invoice, rate, so_far};
+pub(crate) use inputs::{Upto, inputs};
+pub(crate) use rate::{Rated, cannot_invoice, committed, rate};
 
 use super::{invoices, periods};
 use crate::{

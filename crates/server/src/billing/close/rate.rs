@@ -1,17 +1,19 @@
-//! Gathers what a period is rated with, and rates it.
+//! Gathers what an invoice is made of, and rates it.
 
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use tenure_catalog::invoicing::{
-    Asked, Buyer, Committed, Correction, InvoiceDraft, InvoiceInputs, MeterTotals, Of,
-    PeriodInputs, Segment, TaxTable, Total, asked, draft, segments,
+    Buyer, Committed, Correction, InvoiceDraft, InvoiceInputs, TaxTable, draft, segments,
 };
 use tenure_core::{InvoiceId, Period};
 use tenure_license::Digest;
 use tenure_tenancy::TenantTx;
 
-use super::db;
+use super::{
+    db,
+    inputs::{Upto, inputs},
+};
 use crate::{
     billing::{
         periods::{
@@ -21,8 +23,6 @@ use crate::{
         tax,
     },
     http::Problem,
-    subscriptions::entitlements::Situation,
-    usage::windows::{self, windows},
 };
 
 /// How far back periods are corrected: as far as usage is taken.
@@ -54,8 +54,10 @@ pub(crate) async fn rate(
     let horizon = row.period.start - SignedDuration::from_hours(24 * HORIZON_DAYS);
     let earlier = periods::closed_before(tx, account.subscription.id, row.n, horizon).await?;
     let before = earlier.last().map(|row| row.period);
-    let (own, terms_digest) =
-        period_inputs(tx, account, (row.n, before, row.period), generation, now).await?;
+    let upto = Upto { generation, as_of: None, now };
+    let own = inputs(tx, account, (row.n, before, row.period), upto).await?;
+    let own = own.map_err(cannot_invoice)?;
+    let terms_digest = digest(account, before, row.period)?;
     let due = to_correct(tx, account, &earlier, row, (generation, again)).await?;
     let mut corrections = Vec::new();
     let mut corrected = Vec::new();
@@ -63,13 +65,13 @@ pub(crate) async fn rate(
         let old = &earlier[index];
         let before = index.checked_sub(1).map(|index| earlier[index].period);
         let place = (old.n, before, old.period);
-        let (now_is, digest) = period_inputs(tx, account, place, generation, now).await?;
+        let now_is = inputs(tx, account, place, upto).await?.map_err(cannot_invoice)?;
         let billed = db::billed(tx, account, old.n, again).await?;
         corrections.push(Correction { billed, now: now_is });
-        corrected.push((old.n, digest));
+        corrected.push((old.n, digest(account, before, old.period)?));
     }
     let currency = account.present_catalog()?.product.currency;
-    let inputs = InvoiceInputs {
+    let all = InvoiceInputs {
         currency,
         committed: committed(tx, account, row.n, again).await?,
         own,
@@ -77,8 +79,8 @@ pub(crate) async fn rate(
         tax: rates(tx, account).await?,
         zone_data: super::super::zone_data(),
     };
-    let draft = draft(&inputs, &account.versions()).map_err(cannot_invoice)?;
-    Ok(Rated { row: row.clone(), generation, inputs, draft, terms_digest, corrected })
+    let draft = draft(&all, &account.versions()).map_err(cannot_invoice)?;
+    Ok(Rated { row: row.clone(), generation, inputs: all, draft, terms_digest, corrected })
 }
 
 /// A period that cannot be rated stays open; its job says why and tries again.
@@ -124,98 +126,12 @@ async fn to_correct(
 /// Digest of the terms that a period is rated with.
 fn digest(account: &Account, before: Option<Period>, period: Period) -> Result<Vec<u8>, Problem> {
     let all = segments(&account.timeline, &account.versions(), before, period);
-    digest_of(&all.map_err(cannot_invoice)?)
-}
-
-fn digest_of(segments: &[Segment]) -> Result<Vec<u8>, Problem> {
-    let text = serde_json::to_vec(segments).map_err(Problem::internal)?;
+    let text = serde_json::to_vec(&all.map_err(cannot_invoice)?).map_err(Problem::internal)?;
     Ok(Digest::sha256(&text).as_bytes().to_vec())
 }
 
-/// A period's segments with every total that they ask for, and the digest of its terms.
-async fn period_inputs(
-    tx: &mut TenantTx,
-    account: &Account,
-    (n, before, period): (i32, Option<Period>, Period),
-    generation: i32,
-    now: Timestamp,
-) -> Result<(PeriodInputs, Vec<u8>), Problem> {
-    let mut all =
-        segments(&account.timeline, &account.versions(), before, period).map_err(cannot_invoice)?;
-    let terms_digest = digest_of(&all)?;
-    let mut inputs =
-        PeriodInputs { n, period, cutoff: generation, as_of: None, segments: Vec::new() };
-    for segment in &mut all {
-        total(tx, account, segment, &inputs, now).await?;
-    }
-    inputs.segments = all;
-    Ok((inputs, terms_digest))
-}
-
-/// The inputs of a period that is not over, as far as it is, and what earlier ones
-/// were billed towards a minimum.
-pub(crate) async fn so_far(
-    tx: &mut TenantTx,
-    account: &Account,
-    (n, before, period): (i32, Option<Period>, Period),
-    generation: i32,
-    now: Timestamp,
-) -> Result<(PeriodInputs, Vec<Committed>), Problem> {
-    let mut all =
-        segments(&account.timeline, &account.versions(), before, period).map_err(cannot_invoice)?;
-    let mut inputs =
-        PeriodInputs { n, period, cutoff: generation, as_of: Some(now), segments: Vec::new() };
-    for segment in &mut all {
-        total(tx, account, segment, &inputs, now).await?;
-    }
-    inputs.segments = all;
-    Ok((inputs, committed(tx, account, n, None).await?))
-}
-
-async fn total(
-    tx: &mut TenantTx,
-    account: &Account,
-    segment: &mut Segment,
-    of: &PeriodInputs,
-    now: Timestamp,
-) -> Result<(), Problem> {
-    let catalog = account.catalog(&segment.version)?.clone();
-    let wanted = asked(&catalog.product, segment, of.period, of.as_of).map_err(cannot_invoice)?;
-    let situation = Situation {
-        tenant: account.tenant.clone(),
-        subscription: account.subscription.clone(),
-        catalog: catalog.clone(),
-        terms: segment.terms.clone(),
-    };
-    let meter = |asked: &Asked| {
-        let meter = catalog.product.meter(&asked.meter);
-        let meter = meter.ok_or_else(|| Problem::internal("a meter of its own product"))?;
-        Ok(windows::Asked { meter, windows: asked.windows.clone() })
-    };
-    let questions: Vec<_> = wanted.iter().map(meter).collect::<Result<_, Problem>>()?;
-    let found = match questions.is_empty() {
-        true => Vec::new(),
-        false => windows(tx, &situation, &questions, now, Some(of.cutoff)).await?,
-    };
-    for (asked, totals) in wanted.into_iter().zip(found) {
-        let windows = asked.windows.iter().zip(totals).map(|(window, total)| Total {
-            start: window.start,
-            end: window.end,
-            quantity: total.quantity,
-            events: total.events,
-            digest: hex::encode(total.digest),
-        });
-        let totals = MeterTotals { windows: windows.collect(), meter: asked.meter };
-        match asked.of {
-            Of::Period => segment.usage.push(totals),
-            Of::Year => segment.year.push(totals),
-        }
-    }
-    Ok(())
-}
-
 /// What earlier periods were billed towards a minimum, where a plan has one.
-async fn committed(
+pub(crate) async fn committed(
     tx: &mut TenantTx,
     account: &Account,
     n: i32,

@@ -78,7 +78,8 @@ fn normal(line: &DraftLine) -> DraftLine {
     DraftLine { quantity: line.quantity.normalize(), ..line.clone() }
 }
 
-/// The windows of the line's own period and segment, each added up again, and a page of events.
+/// The windows of the line's own period and segment, each added up again with the first
+/// page, and a page of events.
 async fn usage(
     case: &Case,
     tx: &mut TenantTx,
@@ -88,19 +89,10 @@ async fn usage(
     limit: usize,
 ) -> Result<Option<ExplainedUsage>, Problem> {
     let Some(needed) = of_line(case, line, meter)? else { return Ok(None) };
-    let mut sums = Sums::new(&needed);
-    let mut cursor = None;
-    loop {
-        let page = case.events(tx, &needed, cursor, EVENTS_AT_ONCE).await?;
-        cursor = page.last().map(RawEvent::cursor);
-        let is_last = page.len() < EVENTS_AT_ONCE;
-        page.into_iter().map(event).for_each(|event| sums.add(&event));
-        if is_last {
-            break;
-        }
-    }
-    let windows = needed.windows.iter().zip(sums.totals());
-    let windows = windows.map(|(stated, found)| window(stated, &found)).collect();
+    let windows = match after {
+        None => added_up(case, tx, &needed).await?,
+        Some(_) => Vec::new(),
+    };
     let page = case.events(tx, &needed, after, limit).await?;
     let next = page.last().filter(|_| page.len() == limit).map(|last| cursor_text(&last.cursor()));
     Ok(Some(ExplainedUsage {
@@ -110,6 +102,27 @@ async fn usage(
         events: page.into_iter().map(told).collect(),
         next_cursor: next,
     }))
+}
+
+/// Every window, summed again from all of its events.
+async fn added_up(
+    case: &Case,
+    tx: &mut TenantTx,
+    needed: &Needed,
+) -> Result<Vec<ExplainedWindow>, Problem> {
+    let mut sums = Sums::new(needed);
+    let mut cursor = None;
+    loop {
+        let page = case.events(tx, needed, cursor, EVENTS_AT_ONCE).await?;
+        cursor = page.last().map(RawEvent::cursor);
+        let is_last = page.len() < EVENTS_AT_ONCE;
+        page.into_iter().map(event).for_each(|event| sums.add(&event));
+        if is_last {
+            break;
+        }
+    }
+    let windows = needed.windows.iter().zip(sums.totals());
+    Ok(windows.map(|(stated, found)| window(stated, &found)).collect())
 }
 
 /// The windows that the line was rated with.

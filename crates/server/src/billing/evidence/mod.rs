@@ -19,11 +19,15 @@ pub use self::{explain::explain, export::export, model::Explanation};
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tenure_catalog::invoicing::{InvoiceInputs, Versions};
+use tenure_catalog::invoicing::{InvoiceDraft, InvoiceInputs, Versions};
 use tenure_core::{CatalogVersionId, InvoiceId, TenantId};
 use tenure_evidence::{Event, Needed, Stated, needed};
 use tenure_tenancy::TenantTx;
 
+use super::invoices::{
+    self, Invoice,
+    model::{InvoiceLine, InvoiceTax},
+};
 use crate::{
     App,
     http::Problem,
@@ -51,17 +55,21 @@ impl Case {
         issued_only: bool,
     ) -> Result<Self, Problem> {
         let mut tx = app.db().tenant(tenant).await?;
-        let found = db::stated(&mut tx, id).await?;
+        let invoice = invoices::whole(&mut tx, id).await?;
+        let inputs = db::inputs(&mut tx, id).await?;
         tx.commit().await?;
-        let found = found.filter(|found| !issued_only || found.stated.number.is_some());
-        let found = found.ok_or_else(|| Problem::not_found("invoice"))?;
-        let mut catalogs = BTreeMap::new();
-        for version in versions_of(&found.inputs) {
-            let id: CatalogVersionId = version.parse().map_err(Problem::internal)?;
-            catalogs.insert(version, products::catalog(app, id).await?);
+        if issued_only && invoice.summary.number.is_none() {
+            return Err(Problem::not_found("invoice"));
         }
-        let (stated, inputs, subscription) = (found.stated, found.inputs, found.subscription);
-        Ok(Self { stated, inputs, subscription, catalogs })
+        let inputs = inputs.ok_or_else(|| Problem::not_found("invoice"))?;
+        let mut catalogs = BTreeMap::new();
+        for version in versions_of(&inputs) {
+            let id: CatalogVersionId = version.parse().map_err(Problem::internal)?;
+            let catalog = products::catalog(app, id).await?;
+            catalogs.insert(version, catalog.in_currency(inputs.currency)?);
+        }
+        let subscription = invoice.summary.subscription_id;
+        Ok(Self { stated: stated(invoice)?, inputs, subscription, catalogs })
     }
 
     fn versions(&self) -> Versions<'_> {
@@ -90,6 +98,27 @@ impl Case {
         let meter = self.meter_id(&needed.meter.id)?;
         raw::read(tx, self.subscription, meter, stretch, Some(needed.cutoff), after, limit).await
     }
+}
+
+/// The invoice as its rows state it; nothing of it is computed.
+fn stated(invoice: Invoice) -> Result<Stated, Problem> {
+    let of = invoice.summary;
+    let lines = invoice.lines.into_iter().map(InvoiceLine::drafted);
+    Ok(Stated {
+        id: of.id.to_string(),
+        number: of.number,
+        status: of.status.word().to_owned(),
+        issued_at: of.issued_at,
+        seller: invoice.seller.unwrap_or_default(),
+        buyer: invoice.buyer.unwrap_or_default(),
+        sums: InvoiceDraft {
+            lines: lines.collect::<Result<_, Problem>>()?,
+            subtotal: of.subtotal,
+            taxes: invoice.taxes.into_iter().map(InvoiceTax::drafted).collect(),
+            tax: of.tax,
+            total: of.total,
+        },
+    })
 }
 
 fn versions_of(inputs: &InvoiceInputs) -> Vec<String> {

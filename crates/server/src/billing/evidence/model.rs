@@ -58,7 +58,8 @@ pub struct Explanation {
     pub cites: Option<Cited>,
     /// Usage that the line is made of; absent where none is billed.
     pub usage: Option<ExplainedUsage>,
-    /// Whether everything that was computed is what the invoice states.
+    /// Whether everything that was computed is what the invoice states. With a later page of
+    /// events, only the arithmetic is computed again.
     pub agrees: bool,
 }
 
@@ -80,7 +81,8 @@ pub struct ExplainedUsage {
     /// `count`, `sum`, `max`, `last`, `unique` or `time_weighted`.
     #[schema(example = "count")]
     pub aggregation: String,
-    /// By time: what the invoice was computed with, and what the events come to now.
+    /// By time: what the invoice was computed with, and what the events come to now. With the
+    /// first page of events only.
     pub windows: Vec<ExplainedWindow>,
     /// A page of the events, by time.
     pub events: Vec<ExplainedEvent>,

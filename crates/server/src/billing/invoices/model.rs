@@ -4,10 +4,16 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tenure_catalog::{
+    invoicing::{Cite, DraftLine, LineKind, TaxLine, TaxRate},
+    plan::Part,
+};
 use tenure_core::{
     BillingAccountId, CreditNoteId, InvoiceId, Money, SellerId, SubscriptionId, TenantId,
 };
 use utoipa::{IntoParams, ToSchema};
+
+use crate::http::Problem;
 
 /// The states of an invoice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -145,6 +151,9 @@ pub struct InvoiceLine {
     /// Id of the charge, add-on or service, `overage.<meter>` or `commitment`.
     #[schema(example = "overage.events")]
     pub charge: String,
+    /// Where it stands on a bill: `plan`, `add_ons`, `services`, `overage` or `commitment`.
+    #[schema(example = "overage")]
+    pub part: String,
     /// For people.
     #[schema(example = "Events, over the included 1,000,000 a day")]
     pub description: String,
@@ -179,6 +188,39 @@ pub struct InvoiceLine {
     pub cites_line: Option<i32>,
 }
 
+impl InvoiceLine {
+    /// The line as it was computed.
+    pub(crate) fn drafted(self) -> Result<DraftLine, Problem> {
+        let kind = LineKind::of(&self.kind);
+        let cited = self.cites_invoice.zip(self.cites_line);
+        Ok(DraftLine {
+            kind: kind.ok_or_else(|| Problem::internal("a kind of line that is not known"))?,
+            n: self.period,
+            from: self.from,
+            to: self.to,
+            plan: self.plan,
+            charge: self.charge,
+            part: part(&self.part)?,
+            description: self.description,
+            quantity: self.quantity,
+            unit: self.unit,
+            arithmetic: self.arithmetic,
+            amount: self.amount,
+            version: self.version,
+            cutoff: self.cutoff,
+            meter: self.meter,
+            events: self.events,
+            digest: self.digest,
+            cites: cited.map(|(invoice, line)| Cite { invoice: invoice.to_string(), line }),
+        })
+    }
+}
+
+/// The part of a bill that a column names; its check allows no other word.
+pub(crate) fn part(word: &str) -> Result<Part, Problem> {
+    Part::of(word).ok_or_else(|| Problem::internal("a part of a bill that is not known"))
+}
+
 /// A tax of an invoice.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct InvoiceTax {
@@ -194,6 +236,14 @@ pub struct InvoiceTax {
     pub base: Money,
     /// Rounded once.
     pub amount: Money,
+}
+
+impl InvoiceTax {
+    /// The tax as it was computed.
+    pub(crate) fn drafted(self) -> TaxLine {
+        let rate = TaxRate { name: self.name, percent: self.percent, note: self.note };
+        TaxLine { rate, base: self.base, amount: self.amount }
+    }
 }
 
 /// What was taken back of an issued invoice.

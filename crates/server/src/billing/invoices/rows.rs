@@ -41,7 +41,6 @@ impl Columns {
     fn of(rated: &Rated) -> Result<Self, Problem> {
         let mut all = Self::default();
         for line in &rated.draft.lines {
-            let part = serde_json::to_value(line.part).map_err(Problem::internal)?;
             let cites = line.cites.as_ref();
             let cited = cites.map(|cite| cite.invoice.parse::<InvoiceId>()).transpose();
             all.kinds.push(line.kind.word().to_owned());
@@ -50,7 +49,7 @@ impl Columns {
             all.to.push(line.to.to_sqlx());
             all.plans.push(line.plan.clone());
             all.charges.push(line.charge.clone());
-            all.parts.push(part.as_str().unwrap_or_default().to_owned());
+            all.parts.push(line.part.word().to_owned());
             all.descriptions.push(line.description.clone());
             all.quantities.push(line.quantity);
             all.units.push(line.unit.clone());
@@ -171,9 +170,9 @@ pub(super) async fn lines(
 ) -> Result<Vec<InvoiceLine>, Problem> {
     let tenant = tx.tenant().uuid();
     let rows = sqlx::query!(
-        "SELECT line, kind, period_n, service_from, service_to, plan, charge, description, quantity, unit,
-             arithmetic, amount_minor, tax_minor, version, cutoff, meter, events, digest,
-             cites_invoice, cites_line
+        "SELECT line, kind, period_n, service_from, service_to, plan, charge, part, description,
+             quantity, unit, arithmetic, amount_minor, tax_minor, version, cutoff, meter, events,
+             digest, cites_invoice, cites_line
          FROM invoice_lines WHERE tenant_id = $1 AND invoice_id = $2 ORDER BY line",
         tenant,
         of.id.uuid()
@@ -189,6 +188,7 @@ pub(super) async fn lines(
         to: row.service_to.to_jiff(),
         plan: row.plan,
         charge: row.charge,
+        part: row.part,
         description: row.description,
         quantity: row.quantity.normalize(),
         unit: row.unit,

@@ -65,24 +65,31 @@ pub(crate) async fn lock_open(
     }))
 }
 
-/// The newest period, open or closed.
-pub(crate) async fn newest(
+/// The newest `max` periods, open or closed, oldest first.
+pub(super) async fn newest(
     tx: &mut TenantTx,
     subscription: SubscriptionId,
-) -> Result<Option<(i32, Period)>, Problem> {
+    max: i64,
+) -> Result<Vec<(i32, Period)>, Problem> {
     let tenant = tx.tenant().uuid();
-    let row = sqlx::query!(
+    let rows = sqlx::query!(
         "SELECT n, period_start, period_end FROM billing_periods
-         WHERE tenant_id = $1 AND subscription_id = $2 ORDER BY n DESC LIMIT 1",
+         WHERE tenant_id = $1 AND subscription_id = $2 ORDER BY n DESC LIMIT $3",
         tenant,
-        subscription.uuid()
+        subscription.uuid(),
+        max
     )
-    .fetch_optional(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    Ok(row.map(|row| {
-        let period = Period { start: row.period_start.to_jiff(), end: row.period_end.to_jiff() };
-        (row.n, period)
-    }))
+    let period = |start: jiff_sqlx::Timestamp, end: jiff_sqlx::Timestamp| Period {
+        start: start.to_jiff(),
+        end: end.to_jiff(),
+    };
+    Ok(rows
+        .into_iter()
+        .rev()
+        .map(|row| (row.n, period(row.period_start, row.period_end)))
+        .collect())
 }
 
 /// Closed periods before `n` that end after `horizon`, oldest first.

@@ -21,6 +21,8 @@ use crate::{
     tenants::{self, Tenant},
 };
 
+/// Periods that are looked for behind the last one that was opened.
+const AHEAD_MAX: usize = 1_000;
 /// Subscriptions that are given their first period in one go.
 const FIRST_MAX: i64 = 500;
 
@@ -93,6 +95,7 @@ fn present(subscription: &Subscription, tenant: &Tenant) -> Entry {
 }
 
 /// A subscription with everything that its bills depend on, but its usage.
+#[derive(Clone)]
 pub(crate) struct Account {
     pub(crate) tenant: Tenant,
     pub(crate) subscription: Subscription,
@@ -125,7 +128,8 @@ impl Account {
                 continue;
             }
             let version = entry.version.parse().map_err(Problem::internal)?;
-            catalogs.push((entry.version.clone(), products::catalog(app, version).await?));
+            let catalog = products::catalog(app, version).await?;
+            catalogs.push((entry.version.clone(), catalog.in_currency(subscription.currency)?));
         }
         Ok(Self { tenant, subscription, timeline, catalogs })
     }
@@ -144,6 +148,32 @@ impl Account {
     /// The catalog that the subscription is on now.
     pub(crate) fn present_catalog(&self) -> Result<&Arc<Catalog>, Problem> {
         self.catalog(&timeline::version_name(self.subscription.catalog_version_id))
+    }
+
+    /// The last `max` periods up to the one that holds `now` (of an ended subscription, up to
+    /// its last), with their numbers, oldest first. Rows may be behind: periods are closed by
+    /// a job.
+    pub(crate) async fn periods_until(
+        &self,
+        tx: &mut TenantTx,
+        now: Timestamp,
+        max: u8,
+    ) -> Result<Vec<(i32, Period)>, Problem> {
+        let mut all = db::newest(tx, self.subscription.id, max.into()).await?;
+        if all.is_empty() {
+            let from = self.subscription.created_at;
+            let first = self.timeline.first_period(from).map_err(Problem::internal)?;
+            all.extend(first.map(|first| (0, first)));
+        }
+        for _ in 0..AHEAD_MAX {
+            let Some((n, last)) = all.last().copied().filter(|(_, last)| last.end <= now) else {
+                break;
+            };
+            let Some(next) = self.period_from(last.end)? else { break };
+            all.push((n + 1, next));
+        }
+        let skip = all.len().saturating_sub(max.into());
+        Ok(all.split_off(skip))
     }
 
     /// The period that starts at `start`; none after the end.
