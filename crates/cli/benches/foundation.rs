@@ -12,6 +12,7 @@
     reason = "the limit is raw SQL by an administrator; the figures go to standard output"
 )]
 
+mod close;
 mod http;
 mod licensing;
 mod limits;
@@ -31,8 +32,17 @@ const READ_SECONDS: u64 = 4;
 const READERS: usize = 8;
 
 /// What is measured, in this order.
-const PARTS: [&str; 7] =
-    ["tenants", "ingestion", "entitlements", "validate", "heartbeats", "agent", "many"];
+const PARTS: [&str; 9] = [
+    "tenants",
+    "ingestion",
+    "quotas",
+    "entitlements",
+    "validate",
+    "heartbeats",
+    "agent",
+    "many",
+    "close",
+];
 
 /// Whether a part was asked for; all are where none is named.
 fn wanted(part: &str) -> bool {
@@ -95,6 +105,9 @@ async fn run() {
     licenses(&serve, &data, cluster.url()).await;
     figure("resident after the load", &format!("{:.1} MB", serve.resident_mb()), "");
     serve.stop();
+    if wanted("close") {
+        close::months(&data, cluster.url()).await;
+    }
     cluster.stop();
 }
 

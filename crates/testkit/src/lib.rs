@@ -88,6 +88,17 @@ impl TestDatabase {
         Self { settings: settings(&admin_url), admin_url }
     }
 
+    /// Another database with all that is in this one, which nobody may be connected to.
+    pub async fn copy(&self) -> Self {
+        let (server, number) = (server_url(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("c_{}_{number}", process::id());
+        let from = self.admin_url.split('?').next().and_then(|url| url.rsplit('/').next());
+        let from = from.expect("the URL of a test database names it");
+        run(&server, format!("CREATE DATABASE {name} TEMPLATE {from}")).await;
+        let admin_url = at(&server, &name);
+        Self { settings: settings(&admin_url), admin_url }
+    }
+
     /// A privileged connection, to look from outside.
     pub async fn admin(&self) -> PgConnection {
         PgConnection::connect(&self.admin_url).await.expect("the test database answers")
