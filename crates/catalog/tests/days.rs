@@ -141,10 +141,11 @@ fn berlin_march() -> Period {
 
 fn uses() -> impl Strategy<Value = Used> {
     let meters = ["queries", "events", "storage"];
-    let one = (0i64..31 * 86_400, 0u32..40_000, 0usize..3).prop_map(move |(second, many, meter)| {
-        let when = berlin_march().start.as_second() + second;
-        (meters[meter], Timestamp::from_second(when).unwrap(), Decimal::from(many))
-    });
+    let one =
+        (0i64..31 * 86_400, 0u32..40_000, 0usize..3).prop_map(move |(second, many, meter)| {
+            let when = berlin_march().start.as_second() + second;
+            (meters[meter], Timestamp::from_second(when).unwrap(), Decimal::from(many))
+        });
     prop::collection::vec(one, 0..60)
 }
 

@@ -17,9 +17,9 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    App, analytics, billing, deployments, flags, health, http::Problem, identity, installation, licensing,
-    offboarding, products, quotas, reference, simulation, subscriptions, tenants, trail, usage,
-    web,
+    App, analytics, billing, deployments, flags, health, http::Problem, identity, installation,
+    licensing, offboarding, products, quotas, reference, simulation, subscriptions, tenants, trail,
+    usage, web,
 };
 
 /// Largest body of any operation, in bytes; most have a smaller limit.

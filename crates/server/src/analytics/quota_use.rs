@@ -102,7 +102,8 @@ impl Known {
 
     /// The rows of every version of a plan that includes as much, together.
     fn distributions(&self, found: Vec<db::Row>) -> Vec<QuotaDistribution> {
-        let mut all: BTreeMap<(String, usize, String, Decimal), QuotaDistribution> = BTreeMap::new();
+        let mut all: BTreeMap<(String, usize, String, Decimal), QuotaDistribution> =
+            BTreeMap::new();
         for row in found {
             let Some((catalog, plan, meter)) = self.at(row.quota) else { continue };
             let (product, meter) = (&catalog.product, catalog.product.meter(meter));
@@ -115,7 +116,11 @@ impl Known {
                 plan: plan.clone(),
                 meter: meter.id.clone(),
                 name: meter.name.clone(),
-                per: product.plan(plan).map_or(Per::Period, |plan| plan.window(&meter.id)).word().into(),
+                per: product
+                    .plan(plan)
+                    .map_or(Per::Period, |plan| plan.window(&meter.id))
+                    .word()
+                    .into(),
                 included,
                 subscriptions: 0,
                 unused: 0,

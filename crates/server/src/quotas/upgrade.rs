@@ -55,7 +55,8 @@ mod tests {
                 .map(|plan| (plan.name, plan.included))
                 .collect::<Vec<_>>()
         };
-        let (pro, open) = (("Pro".to_owned(), Some(10_000.into())), ("Enterprise".to_owned(), None));
+        let (pro, open) =
+            (("Pro".to_owned(), Some(10_000.into())), ("Enterprise".to_owned(), None));
         assert_eq!(of("basic", 1_000), [pro, open.clone()]);
         assert_eq!(of("pro", 10_000), [open]);
         assert!(of("enterprise", 10_000_000).is_empty());

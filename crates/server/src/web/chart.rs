@@ -202,8 +202,9 @@ fn tooltip(data: &Data, day: &Day, running: bool) -> String {
     let mut text = format!("{}: {}", day.label, data.counted(sum));
     if data.series.len() > 1 {
         let named = data.series.iter().zip(&day.values).filter(|(_, value)| !value.is_zero());
-        let list: Vec<String> =
-            named.map(|(series, value)| format!("{} {}", series.name, data.shown(*value))).collect();
+        let list: Vec<String> = named
+            .map(|(series, value)| format!("{} {}", series.name, data.shown(*value)))
+            .collect();
         if !list.is_empty() {
             text.push_str(&format!(" ({})", list.join("; ")));
         }

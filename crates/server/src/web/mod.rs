@@ -82,10 +82,7 @@ pub fn routes(app: &App) -> Router<App> {
             "/console/tenants/{tenant}/subscriptions/{subscription}/cancel",
             get(actions::confirm_cancel).post(actions::cancel),
         )
-        .route(
-            "/console/tenants/{tenant}/subscriptions/{subscription}/plans",
-            get(plans::show),
-        )
+        .route("/console/tenants/{tenant}/subscriptions/{subscription}/plans", get(plans::show))
         .route(
             "/console/tenants/{tenant}/keys/new",
             get(actions::new_key).post(actions::create_key),

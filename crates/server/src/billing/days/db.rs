@@ -40,7 +40,8 @@ pub(super) async fn closed_at(
         let before = row.before_start.zip(row.before_end);
         Closed {
             n: row.n,
-            before: before.map(|(start, end)| Period { start: start.to_jiff(), end: end.to_jiff() }),
+            before: before
+                .map(|(start, end)| Period { start: start.to_jiff(), end: end.to_jiff() }),
             period: Period { start: row.period_start.to_jiff(), end: row.period_end.to_jiff() },
             generation: row.generation,
         }

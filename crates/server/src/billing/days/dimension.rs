@@ -149,12 +149,7 @@ fn told(
 }
 
 /// What the charges of a meter cost on a day.
-fn cost(
-    case: &Case,
-    charged: &Charged,
-    meter: &str,
-    currency: Currency,
-) -> Result<Money, Problem> {
+fn cost(case: &Case, charged: &Charged, meter: &str, currency: Currency) -> Result<Money, Problem> {
     let Ok(lines) = &case.lines else { return Ok(Money::zero(currency)) };
     let of_meter = |charge: &str| {
         lines.iter().any(|line| line.charge == charge && line.meter.as_deref() == Some(meter))

@@ -28,13 +28,13 @@ use tenure_catalog::{
 use tenure_core::{Currency, Money, Period, SubscriptionId, TenantId};
 use tenure_tenancy::TenantTx;
 
-use self::{
-    model::{Apart, ApartCost, ChargeAmount, ChargeOfDays, DayAmount, DayCost},
-    read::Case,
-};
 pub use self::{
     dimension::by_dimension,
     model::{BillDays, BillDimension},
+};
+use self::{
+    model::{Apart, ApartCost, ChargeAmount, ChargeOfDays, DayAmount, DayCost},
+    read::Case,
 };
 use crate::{App, billing::close, http::Problem};
 
@@ -80,8 +80,7 @@ async fn rate(tx: &mut TenantTx, case: &Case, now: Timestamp) -> Result<Rated, P
     let mut all = days::days(inputs.period, &zone, now).map_err(close::cannot_invoice)?;
     all.drain(..all.len().saturating_sub(DAYS_MAX));
     let Ok(lines) = &case.lines else {
-        let costs =
-            DayCosts { before: Charged::new(), days: vec![], apart: Vec::new() };
+        let costs = DayCosts { before: Charged::new(), days: vec![], apart: Vec::new() };
         return Ok(Rated { zone, days: Vec::new(), costs });
     };
     let used = read::used(tx, case, days::parts(inputs, &all), now).await?;

@@ -104,7 +104,8 @@ pub(in crate::web) async fn show(
         0 => String::new(),
         some => format!("; {} by quote left out", words::counted(some, "subscription")),
     };
-    let mut note = "The fullest window of each subscription that ended in the last 31 days".to_owned();
+    let mut note =
+        "The fullest window of each subscription that ended in the last 31 days".to_owned();
     if quotas.left_out > 0 {
         let some = words::counted(quotas.left_out, "subscription");
         note.push_str(&format!("; {some} with limits of their own left out"));

@@ -176,7 +176,8 @@ fn chart_of(found: &BillDays, runs: bool) -> Option<Chart> {
         .map(|(charge, class)| chart::Series { name: charge.description.clone(), class })
         .collect();
     if has_more {
-        series.push(chart::Series { name: "Other charges".to_owned(), class: SERIES[COLOURED_MAX] });
+        series
+            .push(chart::Series { name: "Other charges".to_owned(), class: SERIES[COLOURED_MAX] });
     }
     let days = found.days.iter().map(|day| {
         let of = |id: &str| {

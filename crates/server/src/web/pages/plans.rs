@@ -76,9 +76,7 @@ pub(in crate::web) async fn comparison(
 
 fn line(plan: PlanCost, dearest: i64, product: &Product) -> PlanLine {
     let (difference, tone) = match plan.difference.filter(|_| !plan.is_present) {
-        Some(difference) if difference.minor() > 0 => {
-            (format!("+{}", difference.display()), "bad")
-        }
+        Some(difference) if difference.minor() > 0 => (format!("+{}", difference.display()), "bad"),
         Some(difference) if difference.minor() < 0 => (difference.display(), "ok"),
         Some(_) => ("the same".to_owned(), ""),
         None => (String::new(), ""),
@@ -90,9 +88,9 @@ fn line(plan: PlanCost, dearest: i64, product: &Product) -> PlanLine {
     });
     let refused = plan.refused.iter().map(|one| {
         let meter = product.meter(&one.meter);
-        let name = meter.map_or(one.meter.as_str(), |meter| meter.name.as_str());
+        let unit = meter.map_or(one.meter.as_str(), |meter| meter.unit.as_str());
         let windows = words::counted(u64::try_from(one.windows).unwrap_or(u64::MAX), "window");
-        format!("{} {name} would have been refused, in {windows}", words::number(one.quantity))
+        format!("{} would have been refused, in {windows}", words::counted(one.quantity, unit))
     });
     PlanLine {
         refused: refused.collect(),
@@ -134,8 +132,7 @@ pub(in crate::web) async fn show(
     let found = found.ok_or_else(|| Problem::not_found("subscription"))?;
     let catalog = products::catalog(&app, found.catalog_version_id).await?;
     let zone = words::zone(&opened.tenant.time_zone);
-    let comparison =
-        comparison(&app, opened.tenant.id, found.id, &catalog.product, &zone).await?;
+    let comparison = comparison(&app, opened.tenant.id, found.id, &catalog.product, &zone).await?;
     page(&PlansPage {
         product: catalog.product.name.clone(),
         slug: catalog.product.id.clone(),

@@ -174,11 +174,7 @@ async fn card(
     })
 }
 
-fn notices(
-    subscription: &Subscription,
-    now: Timestamp,
-    zone: &TimeZone,
-) -> Vec<Notice> {
+fn notices(subscription: &Subscription, now: Timestamp, zone: &TimeZone) -> Vec<Notice> {
     let mut notices = Vec::new();
     if subscription.status == SubscriptionStatus::Cancelled {
         return notices;

@@ -81,8 +81,7 @@ pub(in crate::web) async fn show(
                 opened.head.slug, subscription.id
             ),
         };
-        let whose =
-            Whose { tenant, subscription: subscription.id, zone: &zone, is_staff: true };
+        let whose = Whose { tenant, subscription: subscription.id, zone: &zone, is_staff: true };
         subscriptions.push(Metered {
             id: subscription.id.to_string(),
             quota_notices: match open {
