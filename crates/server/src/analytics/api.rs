@@ -29,7 +29,7 @@ pub async fn revenue(
 /// The tenants that bring most, and whose invoices change most
 ///
 /// Growth compares the newest invoice of each subscription with the one before it, both
-/// as an amount a period of 30 days.
+/// as an amount a month.
 #[utoipa::path(get, path = "/api/v1/admin/analytics/tenants", tag = "Analytics", operation_id = "listTopTenants",
     params(TopQuery), responses((status = 200, body = TopTenants), (status = 422, body = Problem)))]
 pub async fn tenants(

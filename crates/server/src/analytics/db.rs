@@ -159,7 +159,7 @@ pub(super) struct Changed {
     pub(super) slug: String,
     pub(super) name: String,
     pub(super) currency: String,
-    /// In minor units, of 30 days.
+    /// In minor units, a month: a whole month is one, however long it was.
     pub(super) newest: Decimal,
     pub(super) before: Decimal,
 }
@@ -175,9 +175,10 @@ pub(super) async fn changed(
         Changed,
         r#"WITH each AS (
                SELECT tenant_id, currency,
-                   subtotal_minor * 2592000 / extract(epoch FROM period_end - period_start) AS amount,
+                   subtotal_minor / CASE WHEN days BETWEEN 27.9 AND 31.1 THEN 1
+                       WHEN days BETWEEN 364.9 AND 366.1 THEN 12 ELSE days / 30.4375 END AS amount,
                    row_number() OVER recent AS place, count(*) OVER (PARTITION BY tenant_id, subscription_id) AS known
-               FROM invoices
+               FROM invoices CROSS JOIN LATERAL (SELECT extract(epoch FROM period_end - period_start) / 86400) AS of (days)
                WHERE number IS NOT NULL AND status <> 'void' AND issued_at >= $1
                WINDOW recent AS (PARTITION BY tenant_id, subscription_id ORDER BY period_end DESC)),
            of_tenant AS (

@@ -128,7 +128,8 @@ pub(super) struct Listed {
     pub(super) percent: i64,
 }
 
-/// The fullest from 80 per cent on, or the emptiest below 20 that use something.
+/// Subscriptions by the fullest of their quotas: the fullest from 80 per cent on, or the emptiest
+/// below 20 that use something.
 pub(super) async fn listed(
     tx: &mut VendorTx,
     limits: &Limits,
@@ -144,23 +145,24 @@ pub(super) async fn listed(
            peak AS (
                SELECT tenant_id, subscription_id, meter_id, max(used) AS used FROM quota_counters
                WHERE environment = 'live' AND window_end > $7 AND window_end <= $8 AND used > 0 GROUP BY 1, 2, 3)
-           SELECT q.n AS "quota!", s.tenant_id AS "tenant: TenantId", t.slug, t.name,
-               s.id AS "subscription: SubscriptionId", p.used AS "used!",
-               floor(p.used * 100 / q.raw)::bigint AS "percent!"
+           SELECT n AS "quota!", tenant_id AS "tenant: TenantId", slug, name,
+               id AS "subscription: SubscriptionId", used AS "used!", floor(share * 100)::bigint AS "percent!"
+           FROM (SELECT q.n, s.tenant_id, t.slug, t.name, s.id, p.used, p.used / q.raw AS share,
+               row_number() OVER (PARTITION BY s.tenant_id, s.id ORDER BY p.used / q.raw DESC, q.n) AS place
            FROM peak p
            JOIN subscriptions s ON s.tenant_id = p.tenant_id AND s.id = p.subscription_id
                AND s.status IN ('active', 'past_due') AND s.anchor <= $7
            JOIN tenants t ON t.id = s.tenant_id AND t.status = 'active'
            JOIN quota q ON q.version = s.catalog_version_id AND q.plan = s.plan AND q.meter_id = p.meter_id
                AND (NOT q.period OR s.interval = 'month')
-           WHERE CASE WHEN $10 THEN p.used >= q.raw * 0.8 ELSE p.used < q.raw * 0.2 END
-             AND NOT EXISTS (SELECT FROM contracts c WHERE c.tenant_id = s.tenant_id AND c.subscription_id = s.id
+           WHERE NOT EXISTS (SELECT FROM contracts c WHERE c.tenant_id = s.tenant_id AND c.subscription_id = s.id
                  AND c.valid_from <= $8 AND (c.valid_to IS NULL OR c.valid_to > $7)
                  AND jsonb_path_exists(c.terms, '$.limits[*] ? (@.limit == $meter)',
                      jsonb_build_object('meter', q.meter)))
              AND NOT EXISTS (SELECT FROM subscription_items i WHERE i.tenant_id = s.tenant_id
-                 AND i.subscription_id = s.id AND i.charge = ANY($9))
-           ORDER BY CASE WHEN $10 THEN -(p.used / q.raw) ELSE p.used / q.raw END, s.id, q.n LIMIT $11"#,
+                 AND i.subscription_id = s.id AND i.charge = ANY($9))) each
+           WHERE place = 1 AND CASE WHEN $10 THEN share >= 0.8 ELSE share < 0.2 END
+           ORDER BY CASE WHEN $10 THEN -share ELSE share END, id LIMIT $11"#,
         &limits.versions,
         &limits.plans,
         &limits.meters,

@@ -116,7 +116,7 @@ pub struct GrowingTenant {
     pub slug: String,
     /// For people.
     pub name: String,
-    /// The newest invoice of each subscription, as an amount a period of 30 days.
+    /// The newest invoice of each subscription, as an amount a month.
     pub newest: Money,
     /// The one before it, likewise.
     pub before: Money,
@@ -133,9 +133,9 @@ pub struct QuotaUse {
     pub as_of: Timestamp,
     /// By product, plan and meter.
     pub quotas: Vec<QuotaDistribution>,
-    /// The 20 fullest, from 80 per cent on.
+    /// Subscriptions by the fullest of their quotas: the 20 fullest, from 80 per cent on.
     pub close: Vec<QuotaStanding>,
-    /// 20 of those that use something, and least of it.
+    /// Likewise: the 20 that use something of a quota, and less than 20 per cent of every one.
     pub below: Vec<QuotaStanding>,
     /// Subscriptions whose limits are their own (a contract, an add-on that raises one):
     /// no plan's distribution counts them.

@@ -40,6 +40,7 @@ pub async fn revenue(app: &App, months: Option<u8>) -> Result<Revenue, Problem> 
     add(credited, 1);
     add(invoiced.uncollectible, 2);
     add(recognised, 3);
+    fill(&mut all, starts.len());
     let name = |month: i32| {
         let start = usize::try_from(month).ok().and_then(|month| starts.get(month));
         start.map(|start| start.to_zoned(TimeZone::UTC).strftime("%Y-%m").to_string())
@@ -63,6 +64,21 @@ pub async fn revenue(app: &App, months: Option<u8>) -> Result<Revenue, Problem> 
         estimates: estimates(&by_product, drafts)?,
         unpriced,
     })
+}
+
+/// A month between two that have something has nothing, and is told all the same.
+fn fill(all: &mut BTreeMap<(i32, String), [i64; 4]>, starts: usize) {
+    let present = i32::try_from(starts).unwrap_or(i32::MAX) - 2;
+    let mut first: BTreeMap<String, i32> = BTreeMap::new();
+    for (month, currency) in all.keys() {
+        let known = first.entry(currency.clone()).or_insert(*month);
+        *known = (*known).min(*month);
+    }
+    for (currency, first) in first {
+        for month in first..=present {
+            all.entry((month, currency.clone())).or_default();
+        }
+    }
 }
 
 /// The starts of the last calendar months (UTC), oldest first, and of the next.

@@ -45,7 +45,7 @@ async fn a_quota_is_told_of_at_80_and_100_percent_on_every_page_about_it() {
     let now = "2026-03-05T12:00:00Z";
     events(&test, &key, now, 0, 799).await;
     for page in pages().await {
-        assert!(page.contains("799 "), "{page}");
+        assert!(page.contains("799"), "{page}");
         assert!(!page.contains("class=\"notice"), "79 per cent: nothing to say: {page}");
     }
     let overview = console.get("/console").await.text;

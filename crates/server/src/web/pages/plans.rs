@@ -90,7 +90,10 @@ fn line(plan: PlanCost, dearest: i64, product: &Product) -> PlanLine {
         let meter = product.meter(&one.meter);
         let unit = meter.map_or(one.meter.as_str(), |meter| meter.unit.as_str());
         let windows = words::counted(u64::try_from(one.windows).unwrap_or(u64::MAX), "window");
-        format!("{} would have been refused, in {windows}", words::counted(one.quantity, unit))
+        format!(
+            "{} would have been refused, in {windows}",
+            words::counted(one.quantity.round_dp(2), unit)
+        )
     });
     PlanLine {
         refused: refused.collect(),
