@@ -9,6 +9,7 @@
 //! A change is written with its audit entry, its outbox message and its
 //! idempotent answer in one transaction, or not at all.
 
+pub mod analytics;
 pub mod app;
 pub mod billing;
 pub mod cache;

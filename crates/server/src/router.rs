@@ -17,9 +17,9 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    App, billing, deployments, flags, health, http::Problem, identity, installation, licensing,
-    offboarding, products, quotas, reference, simulation, subscriptions, tenants, trail, usage,
-    web,
+    App, analytics, billing, deployments, flags, health, http::Problem, identity, installation,
+    licensing, offboarding, products, quotas, reference, simulation, subscriptions, tenants, trail,
+    usage, web,
 };
 
 /// Largest body of any operation, in bytes; most have a smaller limit.
@@ -73,6 +73,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(simulation::api::file))
         .routes(routes!(simulation::api::plans))
         .routes(routes!(simulation::api::own))
+        // Analytics
+        .routes(routes!(analytics::api::revenue))
+        .routes(routes!(analytics::api::tenants))
+        .routes(routes!(analytics::api::quotas))
         .routes(routes!(products::signing::api::jwks))
         .routes(routes!(products::signing::api::list, products::signing::api::create))
         .routes(routes!(products::signing::api::rotate))
@@ -161,6 +165,10 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(usage::api::series_of))
         .routes(routes!(billing::api::own))
         .routes(routes!(billing::api::show))
+        .routes(routes!(billing::days::api::own))
+        .routes(routes!(billing::days::api::show))
+        .routes(routes!(billing::days::api::own_dimension))
+        .routes(routes!(billing::days::api::show_dimension))
         // Invoices
         .routes(routes!(billing::invoices::api::list))
         .routes(routes!(billing::invoices::api::csv))

@@ -12,6 +12,7 @@
 
 mod asked;
 mod corrections;
+pub mod days;
 mod draft;
 mod inputs;
 mod lines;

@@ -62,6 +62,11 @@ pub(crate) struct Customer {
     pub flows: &'static [Flow],
     /// Whether access is withheld.
     pub suspended: bool,
+    /// Whether its billing periods end on the day of the demonstration rather than with the month:
+    /// its newest invoice is a draft.
+    pub ends_today: bool,
+    /// Events of the first flow that arrive when their month is invoiced already.
+    pub late: Option<u32>,
 }
 
 const fn counted(kind: &'static str, a_day: u32, growth: u32) -> Flow {
@@ -92,10 +97,12 @@ const PLAIN: Customer = Customer {
     units: &[],
     flows: &[],
     suspended: false,
+    ends_today: false,
+    late: None,
 };
 
 /// All of them, in the order in which they are made.
-pub(crate) const CUSTOMERS: [Customer; 16] = [
+pub(crate) const CUSTOMERS: [Customer; 17] = [
     Customer {
         slug: "northwind-traders",
         name: "Northwind Traders",
@@ -146,6 +153,7 @@ pub(crate) const CUSTOMERS: [Customer; 16] = [
         product: "kg-rca",
         plan: "enterprise",
         months: 11,
+        ends_today: true,
         deal: Some(Deal {
             amount: "6500",
             every: "month",
@@ -162,6 +170,23 @@ pub(crate) const CUSTOMERS: [Customer; 16] = [
             counted("rca.query", 110, 8),
             measured("storage.measured", "bytes", 240 * GB, 262 * GB),
         ],
+        ..PLAIN
+    },
+    Customer {
+        slug: "fjord-analytics",
+        name: "Fjord Analytics AS",
+        zone: "Europe/Oslo",
+        product: "kg-rca",
+        plan: "basic",
+        months: 4,
+        ends_today: true,
+        // Past the 1,000 queries of its plan in each month.
+        flows: &[
+            counted("rca.query", 110, 10),
+            measured("storage.measured", "bytes", 4 * GB, 7 * GB),
+        ],
+        // A cluster that was cut off reports what it held back.
+        late: Some(46),
         ..PLAIN
     },
     Customer {

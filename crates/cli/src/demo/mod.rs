@@ -1,9 +1,10 @@
 //! `tenure demo`: everything with believable data, through the real API.
 //!
 //! Owns: a server process and its private PostgreSQL in a directory of their
-//! own, five products, their customers, a month of usage. Refuses: to touch any
+//! own, five products, their customers, a month of usage, months of invoices. Refuses: to touch any
 //! other installation. Ctrl-C leaves nothing running; the next start goes on.
 
+mod billing;
 mod customers;
 mod process;
 mod state;
@@ -25,6 +26,7 @@ use tenure_core::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::{
+    billing::Billed,
     customers::{CUSTOMERS, Customer},
     process::ServerProcess,
     state::State,
@@ -49,8 +51,9 @@ const SECONDS_AN_HOUR: i64 = 3_600;
 
 /// Show everything with five products and believable customers
 ///
-/// Starts a server with a private PostgreSQL, sells five products to sixteen customers in all four
-/// deployment models, and sends a month of their usage through the API. Stays up until Ctrl-C.
+/// Starts a server with a private PostgreSQL, sells five products to seventeen customers in all four
+/// deployment models, sends a month of their usage through the API and closes the months before.
+/// Stays up until Ctrl-C.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tenure demo
@@ -119,7 +122,7 @@ impl Demo {
         let client = Client::to(&format!("http://{}", self.listen), Some(state.token.clone()))?;
         let begun = Instant::now();
         let mut server = tokio::select! {
-            server = ServerProcess::start(&dir, self.listen, &state.token, &client) => server?,
+            server = self.server(&dir, &state, &client, state.billed) => server?,
             () = &mut stop => return Ok(()),
         };
         step("server", &format!("ready on http://{} after {}", self.listen, since(begun)));
@@ -129,9 +132,30 @@ impl Demo {
             () = &mut stop => Ok(false),
             error = server.ended() => Err(error),
         };
+        // Months are closed when all of their usage is there: until then no job runs.
         let ended = match ended {
-            Ok(true) => {
-                self.ready(&dir, &state, begun);
+            Ok(true) if !state.billed => {
+                server.stop().await;
+                server = tokio::select! {
+                    server = self.server(&dir, &state, &client, true) => server?,
+                    () = &mut stop => return Ok(()),
+                };
+                Ok(true)
+            }
+            other => other,
+        };
+        let billed = match ended {
+            Ok(true) => tokio::select! {
+                billed = self.billing(&client, &mut state) => billed.map(Some),
+                () = &mut stop => Ok(None),
+                error = server.ended() => Err(error),
+            },
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let ended = match billed {
+            Ok(Some(billed)) => {
+                self.ready(&dir, &state, &billed, begun);
                 if self.exit_when_ready {
                     Ok(())
                 } else {
@@ -141,13 +165,37 @@ impl Demo {
                     }
                 }
             }
-            Ok(false) => Ok(()),
+            Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
         say("stopping the server and its PostgreSQL");
         server.stop().await;
         say("stopped; the next start goes on from here");
         ended
+    }
+
+    async fn server(
+        &self,
+        dir: &Path,
+        state: &State,
+        client: &Client,
+        with_jobs: bool,
+    ) -> Result<ServerProcess> {
+        ServerProcess::start(dir, self.listen, &state.token, client, with_jobs).await
+    }
+
+    async fn billing(&self, client: &Client, state: &mut State) -> Result<Billed> {
+        let begun = Instant::now();
+        let billed = billing::history(client, state).await?;
+        let (issued, paid, drafts) = (billed.issued, billed.paid, billed.drafts);
+        step(
+            "invoices",
+            &format!(
+                "{issued} issued, {paid} of them paid, {drafts} in draft, in {}",
+                since(begun)
+            ),
+        );
+        Ok(billed)
     }
 
     fn state(&self, dir: &Path) -> Result<State> {
@@ -206,8 +254,8 @@ impl Demo {
         let hours = (now.as_second() - begin.as_second()) / SECONDS_AN_HOUR;
         let month = Month { begin, hours, seed: state.seed, quick: state.quick };
         let left = |customer: &Customer| {
-            let sent = state.sent_hours.get(customer.slug).copied().unwrap_or(0);
-            month.count(customer, sent.max(steps::first_hour(customer)))
+            let sent = state.sent_hours.get(customer.slug).copied();
+            month.count(customer, sent.unwrap_or_else(|| steps::first_hour(customer)))
         };
         let total: u64 = CUSTOMERS.iter().map(left).sum();
         let bar = progress(total);
@@ -223,7 +271,13 @@ impl Demo {
         Ok(())
     }
 
-    fn ready(&self, dir: &Path, state: &State, begun: Instant) {
+    fn ready(&self, dir: &Path, state: &State, billed: &Billed, begun: Instant) {
+        let explain = billed.explain.as_ref().map_or_else(String::new, |(slug, number, line)| {
+            format!("\n  tenure invoice explain {slug} {number} {line}")
+        });
+        let corrected = billed.corrected.as_ref().map_or_else(String::new, |(slug, number)| {
+            format!("\n  tenure invoice show {slug} {number}      corrects usage that came late")
+        });
         let url = format!("http://{}", self.listen);
         let path = dir.display();
         output::line(&format!(
@@ -232,11 +286,12 @@ impl Demo {
   Console       {url}/console
   Sign in with  {}
 
-Three commands to try in another terminal:
+Commands to try in another terminal:
 
   export TENURE_URL={url} TENURE_TOKEN={}
   tenure tenant list
   tenure bill acme-retail
+  tenure invoice list --tenant acme-retail{explain}{corrected}
   tenure license verify {path}/polaris-defence.lic --keys {path}/incidentfox.jwks.json
 ",
             since(begun),

@@ -31,18 +31,22 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts it and waits until it is ready.
+    /// Starts it and waits until it is ready; without jobs, nothing is closed or issued.
     pub(crate) async fn start(
         dir: &Path,
         listen: SocketAddr,
         token: &str,
         client: &Client,
+        with_jobs: bool,
     ) -> Result<Self> {
         let log = dir.join("serve.log");
         let file = fs::File::create(&log).map_err(|error| Error::file(&log, &error))?;
         let program = std::env::current_exe()?;
         let mut command = Command::new(program);
         command.arg("serve").arg("--until-stdin-closes").arg("--data-dir").arg(dir);
+        if !with_jobs {
+            command.arg("--without-jobs");
+        }
         command.arg("--listen").arg(listen.to_string()).env("TENURE_ADMIN_TOKEN", token);
         // Settings of a real installation must not reach the demonstration's.
         for name in

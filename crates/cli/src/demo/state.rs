@@ -30,6 +30,9 @@ pub(crate) struct State {
     pub keys: BTreeMap<String, String>,
     /// Hours of usage that each customer has sent.
     pub sent_hours: BTreeMap<String, i64>,
+    /// Whether the months before were closed.
+    #[serde(default)]
+    pub billed: bool,
     #[serde(skip)]
     path: PathBuf,
 }
@@ -60,6 +63,7 @@ impl State {
             quick,
             keys: BTreeMap::new(),
             sent_hours: BTreeMap::new(),
+            billed: false,
             path: dir.join(FILE),
         };
         state.save()?;

@@ -18,10 +18,17 @@ use crate::{
 
 /// Days of usage before the first start.
 pub(crate) const DAYS: i64 = 30;
+/// Days before those of which only small flows are sent, so that invoices have usage. Two months
+/// and the running one are never shorter than both together.
+const HISTORY_DAYS: i64 = 58;
+/// Months that are invoiced.
+const BILLED_MONTHS: i64 = 3;
 /// For how many days a trial has been running.
 const TRIAL_DAYS: i64 = 5;
 /// Events a request.
 const BATCH_EVENTS: usize = 1_000;
+/// Months a year.
+const MONTHS_A_YEAR: i64 = 12;
 /// Customers that send at once.
 const SENDERS: usize = 4;
 
@@ -33,10 +40,33 @@ fn began(customer: &Customer, now: Timestamp) -> Result<Timestamp> {
         let day = (now - SignedDuration::from_hours(24 * TRIAL_DAYS)).to_zoned(zone);
         return Ok(day.start_of_day()?.timestamp());
     }
+    if customer.ends_today {
+        return ends_today(customer, now, zone);
+    }
     // One month more than stated: usage is sent from before the present month.
     let month = now.to_zoned(zone).first_of_month()?;
     let first = month.checked_sub(Span::new().months(customer.months + 1))?;
     Ok(first.start_of_day()?.timestamp())
+}
+
+/// Months ago on this day of the month, so that a billing period ends this morning.
+fn ends_today(customer: &Customer, now: Timestamp, zone: TimeZone) -> Result<Timestamp> {
+    let today = now.to_zoned(zone);
+    // Not every month has a 31st.
+    for months in customer.months..=customer.months + MONTHS_A_YEAR {
+        let then = today.checked_sub(Span::new().months(months))?;
+        if then.day() == today.day() {
+            return Ok(then.start_of_day()?.timestamp());
+        }
+    }
+    let then = today.checked_sub(Span::new().months(customer.months))?;
+    Ok(then.start_of_day()?.timestamp())
+}
+
+/// From when on it is billed: the months before are closed in the demonstration.
+fn billed_from(start: Timestamp, now: Timestamp) -> Result<Timestamp> {
+    let first = now.to_zoned(TimeZone::UTC).checked_sub(Span::new().months(BILLED_MONTHS))?;
+    Ok(start.max(first.timestamp()))
 }
 
 /// A customer with everything that it has. Returns its subscription.
@@ -112,9 +142,11 @@ async fn subscription(client: &Client, state: &State, customer: &Customer) -> Re
     }
     let item =
         |(charge, quantity): &(&str, &str)| json!({ "charge": charge, "quantity": quantity });
+    let starts_at = began(customer, state.began)?;
     let body = json!({
         "product": customer.product, "plan": customer.plan, "model": customer.model,
-        "trial": customer.months == 0, "starts_at": began(customer, state.began)?,
+        "trial": customer.months == 0, "starts_at": starts_at,
+        "billed_from": billed_from(starts_at, state.began)?,
         "items": customer.items.iter().map(item).collect::<Vec<_>>(),
     });
     client.post_once(&path, &key("subscription", customer), &body).await
@@ -235,8 +267,8 @@ pub(crate) async fn usage(
     let mut senders = JoinSet::new();
     for customer in customers {
         let Some(key) = state.keys.get(customer.slug) else { continue };
-        let first =
-            state.sent_hours.get(customer.slug).copied().unwrap_or(0).max(first_hour(customer));
+        let sent = state.sent_hours.get(customer.slug).copied();
+        let first = sent.unwrap_or_else(|| first_hour(customer));
         let (client, customer) = (client.with_token(key), *customer);
         let (month, places, bar) = (month.clone(), places.clone(), bar.clone());
         senders.spawn(async move {
@@ -255,9 +287,9 @@ pub(crate) async fn usage(
     Ok(total)
 }
 
-/// A trial has no usage before it began.
+/// A trial has no usage before it began; others have some before the month.
 pub(crate) fn first_hour(customer: &Customer) -> i64 {
-    if customer.months == 0 { 24 * (DAYS - TRIAL_DAYS) } else { 0 }
+    if customer.months == 0 { 24 * (DAYS - TRIAL_DAYS) } else { -24 * HISTORY_DAYS }
 }
 
 async fn send(

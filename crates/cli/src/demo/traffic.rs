@@ -12,6 +12,10 @@ const HOUR: i64 = 3_600;
 const QUICK_PERCENT: u32 = 12;
 /// Flows of fewer events a day stay as they are with `--quick`.
 const QUICK_FROM: u32 = 200;
+/// Flows of more events a day are not sent of the time before the month.
+const HISTORY_A_DAY_MAX: u32 = 200;
+/// How long ago late usage happened: in a month that is invoiced whatever the day is.
+const LATE_DAYS: i64 = 70;
 /// How much of the day falls into each hour of local time, in thousandths.
 const RHYTHM: [u32; 24] =
     [8, 6, 5, 5, 6, 10, 22, 42, 72, 88, 90, 82, 66, 74, 84, 82, 72, 58, 40, 28, 22, 18, 12, 8];
@@ -80,7 +84,7 @@ impl Month {
             }
             Shape::Measured { field, from, to } => {
                 let hours = self.hours.max(1).unsigned_abs();
-                let value = from + (to - from) * hour.unsigned_abs().min(hours) / hours;
+                let value = from + (to - from) * hour.max(0).unsigned_abs().min(hours) / hours;
                 event["data"] = json!({ field: value });
             }
         }
@@ -94,6 +98,9 @@ impl Month {
             Shape::Counted { a_day, growth } => (a_day, growth),
             Shape::Named { a_day, .. } => (a_day, 0),
         };
+        if hour < 0 && a_day > HISTORY_A_DAY_MAX {
+            return 0;
+        }
         let a_day = match self.quick && a_day >= QUICK_FROM {
             true => a_day * QUICK_PERCENT / 100,
             false => a_day,
@@ -104,7 +111,8 @@ impl Month {
         let weekend = local.weekday().to_monday_zero_offset() >= 5;
         let week = if weekend { WEEKEND_PERCENT } else { 100 };
         // In millionths of an event, so that small flows have their events too.
-        let grown = 100 * 720 + u64::from(growth) * hour.unsigned_abs();
+        // It never was less than a fifth of what it is.
+        let grown = (100 * 720 + i64::from(growth) * hour).max(20 * 720).unsigned_abs();
         let noise = self.noise(customer, flow, hour, 0);
         let size = u64::from(a_day) * u64::from(rhythm) * week * grown / 7_200;
         let size = size * (80 + noise % 41) / 100;
@@ -121,6 +129,22 @@ impl Month {
         }
         state
     }
+}
+
+/// Events of a customer's first flow from a month that is invoiced already.
+pub(crate) fn late(customer: &Customer, count: u32, began: Timestamp) -> Vec<Value> {
+    let at = began - jiff::SignedDuration::from_hours(24 * LATE_DAYS);
+    let event = |flow: &Flow, number: u32| {
+        json!({
+            "specversion": "1.0",
+            "id": format!("late-{number}"),
+            "source": format!("/demo/{}", customer.slug),
+            "type": flow.kind,
+            "time": at,
+        })
+    };
+    let flow = customer.flows.first();
+    flow.into_iter().flat_map(|flow| (0..count).map(move |number| event(flow, number))).collect()
 }
 
 fn zone(customer: &Customer) -> TimeZone {

@@ -37,6 +37,11 @@ fn a_demonstration_fills_itself_goes_on_and_leaves_no_process() {
     assert!(first.status.success(), "{}", stderr(&first));
     assert!(stdout(&first).contains(&format!("http://{listen}/console")), "{}", stdout(&first));
     assert!(stderr(&first).contains("polaris-defence.lic verified offline: active"));
+    // Months were closed, issued and paid; one is in draft, one corrects what came late.
+    assert!(stderr(&first).contains(" of them paid, 1 in draft"), "{}", stderr(&first));
+    for hint in ["tenure invoice explain acme-retail INV-", "corrects usage that came late"] {
+        assert!(stdout(&first).contains(hint), "no {hint}: {}", stdout(&first));
+    }
     assert_eq!(processes_of(&path), "");
 
     // The second start has everything, stays up, and ends with Ctrl-C.

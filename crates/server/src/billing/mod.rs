@@ -7,6 +7,7 @@
 pub mod api;
 pub(crate) mod close;
 pub mod credits;
+pub mod days;
 pub mod evidence;
 pub mod invoices;
 pub mod model;

@@ -14,6 +14,7 @@
 //! (meter, window).
 
 pub mod api;
+pub(crate) mod attention;
 mod commit;
 mod consume;
 mod count;
@@ -22,6 +23,7 @@ mod expiry;
 mod limited;
 mod reserve;
 pub(crate) mod standing;
+pub(crate) mod upgrade;
 
 use tenure_api::quota::Quotas;
 use tenure_catalog::{Over, resolve};

@@ -21,6 +21,7 @@ mod body;
 mod check;
 mod chunk;
 pub(crate) mod db;
+pub(crate) mod dimensions;
 mod event;
 pub(crate) mod generations;
 pub(crate) mod intake;

@@ -1,7 +1,8 @@
-//! Bars over days, drawn as SVG by the server: no script, prints well, and the
+//! Bars over days or months, drawn as SVG by the server: no script, prints well, and the
 //! numbers stand beside it as a table.
 
 use rust_decimal::{Decimal, prelude::ToPrimitive};
+use tenure_core::{Currency, Money};
 
 use super::words;
 
@@ -36,14 +37,20 @@ pub(super) struct Data {
     pub(super) note: String,
     /// What a value counts: `event`.
     pub(super) unit: String,
+    /// What a bar is of: `day` or `month`.
+    pub(super) each: &'static str,
     /// Drawn from the bottom up.
     pub(super) series: Vec<Series>,
-    /// Oldest first; the last one is still running.
+    /// Oldest first.
     pub(super) days: Vec<Day>,
     /// What is included a day, where the limit is a daily one.
     pub(super) limit: Option<Decimal>,
     /// A higher plot.
     pub(super) tall: bool,
+    /// Values are amounts in it.
+    pub(super) currency: Option<Currency>,
+    /// Whether the last day is not over.
+    pub(super) is_running: bool,
 }
 
 pub(super) struct Rect {
@@ -105,9 +112,10 @@ impl Chart {
         let grid = (1..=STEPS).map(|n| px(bottom - f64::from(n) * height / f64::from(STEPS)));
         let bars = data.days.iter().enumerate().map(|(index, day)| {
             let left = column * index as f64;
+            let running = data.is_running && index + 1 == columns;
             Bar {
-                title: tooltip(&data, day, index + 1 == columns),
-                running: index + 1 == columns,
+                title: tooltip(&data, day, running),
+                running,
                 left: percent(left),
                 x: percent(left + column * 0.17),
                 parts: parts(&data, day, bottom, scale, limit),
@@ -119,7 +127,7 @@ impl Chart {
             text: day.label.clone(),
             minor: (index / every) % 2 == 1,
         });
-        let cells = |day: &Day| day.values.iter().map(|value| shown(*value)).collect();
+        let cells = |day: &Day| day.values.iter().map(|value| data.shown(*value)).collect();
         Self {
             bottom,
             plot_height: height,
@@ -146,8 +154,28 @@ impl Chart {
     }
 }
 
+impl Data {
+    /// A value, as text.
+    fn shown(&self, value: Decimal) -> String {
+        match self.currency.map(|currency| Money::rounded(value, currency)) {
+            Some(Ok(money)) => money.display(),
+            _ => words::number(value.round_dp(2)),
+        }
+    }
+
+    /// As `shown`, with what it counts.
+    fn counted(&self, value: Decimal) -> String {
+        match self.currency {
+            Some(_) => self.shown(value),
+            None => words::counted(value.round_dp(2), &self.unit),
+        }
+    }
+}
+
+/// How high the day is drawn: what is below zero is told and not drawn.
 fn total(day: &Day) -> f64 {
-    day.values.iter().sum::<Decimal>().to_f64().unwrap_or(0.0)
+    let above = day.values.iter().filter(|value| value.is_sign_positive());
+    above.sum::<Decimal>().to_f64().unwrap_or(0.0)
 }
 
 fn parts(data: &Data, day: &Day, bottom: f64, scale: f64, limit: Option<f64>) -> Vec<Rect> {
@@ -160,7 +188,7 @@ fn parts(data: &Data, day: &Day, bottom: f64, scale: f64, limit: Option<f64>) ->
         }
     };
     for (series, value) in data.series.iter().zip(&day.values) {
-        let above = below + value.to_f64().unwrap_or(0.0);
+        let above = below + value.to_f64().unwrap_or(0.0).max(0.0);
         let cut = limit.unwrap_or(above).clamp(below, above);
         rect(series.class, below, cut);
         rect("over", cut, above);
@@ -171,17 +199,18 @@ fn parts(data: &Data, day: &Day, bottom: f64, scale: f64, limit: Option<f64>) ->
 
 fn tooltip(data: &Data, day: &Day, running: bool) -> String {
     let sum: Decimal = day.values.iter().sum();
-    let mut text = format!("{}: {}", day.label, words::counted(sum.round_dp(2), &data.unit));
+    let mut text = format!("{}: {}", day.label, data.counted(sum));
     if data.series.len() > 1 {
         let named = data.series.iter().zip(&day.values).filter(|(_, value)| !value.is_zero());
-        let list: Vec<String> =
-            named.map(|(series, value)| format!("{} {}", series.name, shown(*value))).collect();
+        let list: Vec<String> = named
+            .map(|(series, value)| format!("{} {}", series.name, data.shown(*value)))
+            .collect();
         if !list.is_empty() {
             text.push_str(&format!(" ({})", list.join("; ")));
         }
     }
     if running {
-        text.push_str(", day still running");
+        text.push_str(&format!(", {} still running", data.each));
     }
     text
 }
@@ -189,11 +218,7 @@ fn tooltip(data: &Data, day: &Day, running: bool) -> String {
 fn summary(data: &Data) -> String {
     let first = data.days.first().map_or("", |day| &day.label);
     let last = data.days.last().map_or("", |day| &day.label);
-    format!("Bars: {} a day, {first} to {last}. {}", data.title, data.note)
-}
-
-fn shown(value: Decimal) -> String {
-    words::number(value.round_dp(2))
+    format!("Bars: {} a {}, {first} to {last}. {}", data.title, data.each, data.note)
 }
 
 fn px(value: f64) -> String {
@@ -240,10 +265,13 @@ mod tests {
             title: "Events".into(),
             note: String::new(),
             unit: "event".into(),
+            each: "day",
             series: vec![Series { name: "Events".into(), class: "s1" }],
             days: values.iter().enumerate().map(day).collect(),
             limit: limit.map(Decimal::from),
             tall: false,
+            currency: None,
+            is_running: true,
         })
     }
 

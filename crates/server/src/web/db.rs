@@ -1,16 +1,13 @@
 //! SQL of the console: what its pages show beyond the operations of the
 //! capabilities. Reads only, across tenants.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use rust_decimal::Decimal;
 use tenure_core::{CatalogVersionId, LicenseId, TenantId};
 use tenure_tenancy::VendorTx;
 use uuid::Uuid;
 
-use crate::{http::Problem, subscriptions::contracts::Price};
+use crate::http::Problem;
 
 pub(super) async fn count_tenants(tx: &mut VendorTx) -> Result<i64, Problem> {
     let count = sqlx::query_scalar!(
@@ -50,63 +47,6 @@ pub(super) async fn tenants_by_model(tx: &mut VendorTx) -> Result<Vec<Count>, Pr
     Ok(rows)
 }
 
-/// Subscriptions that cost the same, and how many there are.
-pub(super) struct Terms {
-    pub(super) version: CatalogVersionId,
-    pub(super) plan: String,
-    pub(super) items: BTreeMap<String, Decimal>,
-    pub(super) prices: Vec<Price>,
-    pub(super) count: i64,
-}
-
-/// Every set of terms in force among paying subscriptions: as many rows as
-/// there are different ones, not as there are subscriptions.
-pub(super) async fn terms_in_force(
-    tx: &mut VendorTx,
-    now: Timestamp,
-) -> Result<Vec<Terms>, Problem> {
-    let rows = sqlx::query!(
-        r#"WITH held AS (
-               SELECT tenant_id, subscription_id, jsonb_object_agg(charge, quantity::text) AS items
-               FROM (SELECT tenant_id, subscription_id, charge, sum(quantity) AS quantity
-                     FROM subscription_items
-                     WHERE valid_from <= $1 AND (valid_to IS NULL OR valid_to > $1)
-                     GROUP BY tenant_id, subscription_id, charge) AS each
-               GROUP BY tenant_id, subscription_id),
-           priced AS (
-               SELECT tenant_id, subscription_id, jsonb_agg(terms -> 'prices' ORDER BY valid_from, id) AS prices
-               FROM contracts
-               WHERE valid_from <= $1 AND (valid_to IS NULL OR valid_to > $1)
-                 AND jsonb_array_length(terms -> 'prices') > 0
-               GROUP BY tenant_id, subscription_id)
-           SELECT s.catalog_version_id AS "version: CatalogVersionId", s.plan, held.items AS "items?",
-                  priced.prices AS "prices?", count(*) AS "count!"
-           FROM subscriptions s
-           JOIN tenants t ON t.id = s.tenant_id AND t.status = 'active'
-           LEFT JOIN held ON held.tenant_id = s.tenant_id AND held.subscription_id = s.id
-           LEFT JOIN priced ON priced.tenant_id = s.tenant_id AND priced.subscription_id = s.id
-           WHERE s.status IN ('active', 'past_due')
-           GROUP BY 1, 2, 3, 4"#,
-        now.to_sqlx()
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            let items = row.items.map_or_else(|| Ok(BTreeMap::new()), serde_json::from_value);
-            let prices: Result<Vec<Vec<Price>>, _> =
-                row.prices.map_or_else(|| Ok(Vec::new()), serde_json::from_value);
-            Ok(Terms {
-                version: row.version,
-                plan: row.plan,
-                items: items.map_err(Problem::internal)?,
-                prices: prices.map_err(Problem::internal)?.into_iter().flatten().collect(),
-                count: row.count,
-            })
-        })
-        .collect()
-}
-
 /// Metered events of one product on one day (UTC).
 #[derive(Debug, Clone)]
 pub(super) struct Events {
@@ -136,7 +76,10 @@ pub(super) async fn events_by_day(
 
 /// Something that somebody should look at.
 pub(super) struct Alert {
-    /// `suspended`, `quarantined`, `past_due`, `revoked`, `license`, `silent`, `trial`, `pending`
+    /// The lowest first.
+    pub(super) rank: i32,
+    /// `suspended`, `quarantined`, `past_due`, `revoked`, `license`, `silent`, `trial`, `pending`;
+    /// of quotas `blocked`, `over`, `near`
     pub(super) kind: String,
     pub(super) tenant: String,
     pub(super) slug: String,
@@ -201,7 +144,7 @@ pub(super) async fn alerts(
                JOIN subscriptions s ON s.tenant_id = d.tenant_id AND s.id = d.subscription_id
                JOIN products p ON p.id = s.product_id
                WHERE d.status = 'pending' AND s.status <> 'cancelled')
-           SELECT kind AS "kind!", what AS "what!", at AS "at!", t.name, t.slug,
+           SELECT rank AS "rank!", kind AS "kind!", what AS "what!", at AS "at!", t.name, t.slug,
                   license AS "license: LicenseId"
            FROM alert a JOIN tenants t ON t.id = a.tenant_id AND t.status IN ('active', 'suspended')
            ORDER BY rank, abs(extract(epoch FROM at - $1)) LIMIT $4"#,
@@ -216,6 +159,7 @@ pub(super) async fn alerts(
     Ok(rows
         .into_iter()
         .map(|row| Alert {
+            rank: row.rank,
             kind: row.kind,
             tenant: row.name,
             slug: row.slug,

@@ -15,6 +15,7 @@ pub(super) enum Section {
     Overview,
     Tenants,
     Products,
+    Analytics,
     Files,
 }
 
@@ -78,6 +79,10 @@ impl Frame {
 
     pub(super) fn in_products(&self) -> bool {
         self.section == Section::Products
+    }
+
+    pub(super) fn in_analytics(&self) -> bool {
+        self.section == Section::Analytics
     }
 
     pub(super) fn in_files(&self) -> bool {

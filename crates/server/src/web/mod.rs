@@ -21,7 +21,7 @@ mod license;
 pub mod overview;
 mod pages;
 mod portal;
-mod revenue;
+mod quota_notices;
 mod session;
 mod sign_in_limit;
 mod upload;
@@ -41,8 +41,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{App, http::Problem};
 use pages::{
-    actions, deployments, files, licenses, overview as start, products, sign_in, subscription,
-    tenant, tenants, usage,
+    actions, analytics, deployments, files, licenses, overview as start, plans, products, sign_in,
+    subscription, tenant, tenants, try_file, usage,
 };
 use sign_in_limit::SignInLimit;
 
@@ -82,6 +82,7 @@ pub fn routes(app: &App) -> Router<App> {
             "/console/tenants/{tenant}/subscriptions/{subscription}/cancel",
             get(actions::confirm_cancel).post(actions::cancel),
         )
+        .route("/console/tenants/{tenant}/subscriptions/{subscription}/plans", get(plans::show))
         .route(
             "/console/tenants/{tenant}/keys/new",
             get(actions::new_key).post(actions::create_key),
@@ -97,9 +98,16 @@ pub fn routes(app: &App) -> Router<App> {
                 .post(files::submit)
                 .layer(DefaultBodyLimit::max(upload::UPLOAD_BYTES_MAX)),
         )
+        .route("/console/analytics", get(analytics::show))
         .route("/console/products", get(products::list))
         .route("/console/products/{product}", get(products::show))
         .route("/console/products/{product}/versions/{version}", get(products::source))
+        .route(
+            "/console/products/{product}/try",
+            get(try_file::show)
+                .post(try_file::submit)
+                .layer(DefaultBodyLimit::max(upload::UPLOAD_BYTES_MAX)),
+        )
         .route("/console/{*rest}", any(missing))
         .layer(axum::Extension(limit))
         .merge(portal::routes())

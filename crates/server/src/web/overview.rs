@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
+use tenure_api::usage::Standing;
 use tenure_core::{Currency, Money, TenantId};
 use uuid::Uuid;
 
-use super::{
-    db,
-    revenue::{self, Shape},
-};
+use super::{db, quota_notices, words};
 use crate::{
     App,
+    analytics::revenue::recurring_now,
     http::Problem,
     licensing::instances::SILENT_DAYS_MAX,
     products,
+    quotas::attention::{self, Near},
     trail::{self, AuditEntry},
 };
 
@@ -50,7 +50,7 @@ pub(super) struct ProductLine {
     pub(super) slug: String,
     pub(super) name: String,
     pub(super) subscriptions: i64,
-    pub(super) monthly: Option<Money>,
+    pub(super) monthly: Vec<Money>,
 }
 
 /// An entry of some chain of the audit trail.
@@ -67,19 +67,23 @@ pub(super) async fn read(app: &App, now: Timestamp) -> Result<Overview, Problem>
     let mut tx = app.db().vendor().await?;
     let by_status = db::tenants_by_status(&mut tx).await?;
     let by_model = db::tenants_by_model(&mut tx).await?;
-    let terms = db::terms_in_force(&mut tx, now).await?;
     let when = db::Horizon {
         now,
         licenses_until: days(LICENSE_DAYS),
         trials_until: days(TRIAL_DAYS),
         heard_after: days(-SILENT_DAYS_MAX),
     };
-    let alerts = db::alerts(&mut tx, &when, ALERTS_MAX).await?;
+    let mut alerts = db::alerts(&mut tx, &when, ALERTS_MAX).await?;
     tx.commit().await?;
-    let (monthly, unpriced) = revenue(app, terms).await?;
+    let near = attention::near(app, now, ALERTS_MAX).await?;
+    alerts.extend(near.into_iter().map(quota));
+    // Stable: of one rank, the query's order stays.
+    alerts.sort_by_key(|alert| alert.rank);
+    alerts.truncate(usize::try_from(ALERTS_MAX).unwrap_or(usize::MAX));
+    let (monthly, unpriced) = recurring_now(app).await?;
     let mut by_currency: BTreeMap<&'static str, Decimal> = BTreeMap::new();
-    for (currency, amount) in monthly.values() {
-        *by_currency.entry(currency.code()).or_default() += *amount;
+    for ((_, code), amount) in &monthly {
+        *by_currency.entry(code).or_default() += *amount;
     }
     let money = |code: &str, amount: Decimal| {
         let currency = Currency::from_code(code).map_err(Problem::internal)?;
@@ -90,11 +94,11 @@ pub(super) async fn read(app: &App, now: Timestamp) -> Result<Overview, Problem>
         .map(|(code, amount)| money(code, amount))
         .collect::<Result<_, _>>()?;
     let lines = products::list(app).await?.into_iter().map(|product| {
-        let monthly = monthly.get(&product.slug);
+        let own = monthly.iter().filter(|((of, _), _)| *of == product.slug);
         Ok(ProductLine {
-            monthly: monthly
-                .map(|(currency, amount)| money(currency.code(), *amount))
-                .transpose()?,
+            monthly: own
+                .map(|((_, code), amount)| money(code, *amount))
+                .collect::<Result<_, _>>()?,
             slug: product.slug,
             name: product.name,
             subscriptions: product.subscriptions,
@@ -113,25 +117,24 @@ pub(super) async fn read(app: &App, now: Timestamp) -> Result<Overview, Problem>
     })
 }
 
-type ByProduct = BTreeMap<String, (Currency, Decimal)>;
-
-/// Monthly amounts by product, and how many subscriptions have no known price.
-async fn revenue(app: &App, terms: Vec<db::Terms>) -> Result<(ByProduct, i64), Problem> {
-    let mut by_product = ByProduct::new();
-    let mut unpriced = 0;
-    for terms in terms {
-        let catalog = products::catalog(app, terms.version).await?;
-        let product = &catalog.product;
-        let shape = Shape { plan: &terms.plan, items: &terms.items, prices: &terms.prices };
-        let total = revenue::monthly(product, &shape)
-            .and_then(|each| each.checked_mul(Decimal::from(terms.count)));
-        let sum = by_product.entry(product.id.clone()).or_insert((product.currency, Decimal::ZERO));
-        match total.and_then(|total| sum.1.checked_add(total)) {
-            Some(total) => sum.1 = total,
-            None => unpriced += terms.count,
-        }
+/// A quota as an alert: what blocks stands before payments, what is charged behind licenses.
+fn quota(near: Near) -> db::Alert {
+    let (rank, kind) = match near.standing {
+        Standing::Blocked => (2, "blocked"),
+        Standing::Over => (4, "over"),
+        Standing::Warning | Standing::Ok => (5, "near"),
+    };
+    let whose = quota_notices::whose(&near.per).to_lowercase();
+    let (used, limit) = (words::number(near.used.round_dp(2)), words::number(near.limit.value()));
+    db::Alert {
+        rank,
+        kind: kind.to_owned(),
+        what: format!("{}, {}: {whose} {used}/{limit}", near.what, near.name),
+        tenant: near.tenant,
+        slug: near.slug,
+        at: near.resets_at,
+        license: None,
     }
-    Ok((by_product, unpriced))
 }
 
 async fn events(app: &App, first_day: i64) -> Result<Vec<db::Events>, Problem> {

@@ -11,6 +11,8 @@
 mod harness;
 
 mod agents;
+mod analytics;
+mod analytics_pages;
 mod audit;
 mod authorization;
 mod bad_input;
@@ -21,6 +23,7 @@ mod clients;
 mod close;
 mod console;
 mod console_licenses;
+mod costs;
 mod currencies;
 mod deployments;
 mod faults;

@@ -43,7 +43,7 @@ impl InvoiceStatus {
         }
     }
 
-    pub(super) fn of(word: &str) -> Self {
+    pub(in crate::billing) fn of(word: &str) -> Self {
         match word {
             "issued" => Self::Issued,
             "paid" => Self::Paid,

@@ -1,17 +1,21 @@
 //! The pages: short handlers and the view model of each.
 
 pub(super) mod actions;
+pub(super) mod analytics;
 pub(super) mod bill;
+pub(super) mod costs;
 pub(super) mod deployments;
 pub(super) mod files;
 pub(super) mod licenses;
 pub(super) mod overview;
+pub(super) mod plans;
 pub(super) mod products;
 pub(super) mod sign_in;
 mod signing_keys;
 pub(super) mod subscription;
 pub(super) mod tenant;
 pub(super) mod tenants;
+pub(super) mod try_file;
 pub(super) mod usage;
 
 use super::{frame::Mark, words};

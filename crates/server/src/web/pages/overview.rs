@@ -130,7 +130,10 @@ fn view(frame: Frame, overview: Overview, now: Timestamp) -> OverviewPage {
             .into_iter()
             .map(|line| ProductLine {
                 subscriptions: words::counted(line.subscriptions, "subscription"),
-                monthly: line.monthly.map_or_else(|| "–".to_owned(), |money| money.display()),
+                monthly: match line.monthly.is_empty() {
+                    true => "–".to_owned(),
+                    false => words::total(&line.monthly),
+                },
                 slug: line.slug,
                 name: line.name,
             })
@@ -185,12 +188,16 @@ fn alert(found: db::Alert, now: Timestamp) -> Alert {
         "past_due" => ("warn", "Past due", format!("{what}: a payment failed.")),
         "license" if found.at <= now => ("bad", "License", format!("{what} ended on {on}.")),
         "license" => ("warn", "License", format!("{what} ends on {on}.")),
+        "blocked" => ("bad", "Quota", format!("{what}; more is refused until {on}.")),
+        "over" => ("warn", "Quota", format!("{what}; it goes on, and begins anew on {on}.")),
+        "near" => ("info", "Quota", format!("{what}, until {on}.")),
         "trial" => ("info", "Trial", format!("{what}: the trial ends on {on}.")),
         _ => ("warn", "Pending", format!("{what}: the deployment is not ready yet.")),
     };
     let tab = match (found.license, found.kind.as_str()) {
         (Some(license), _) => format!("/licenses/{license}"),
         (None, "pending") => "/deployments".to_owned(),
+        (None, "blocked" | "over" | "near") => "/usage".to_owned(),
         (None, _) => String::new(),
     };
     let when = words::distance(found.at, now);
@@ -264,6 +271,7 @@ fn events_chart(products: &[Mark], first_day: i64, events: &[db::Events], total:
         title: "Metered events by product".to_owned(),
         note: format!("{} in 30 days", words::number(total)),
         unit: "event".to_owned(),
+        each: "day",
         days: days.collect(),
         series: marks
             .iter()
@@ -271,5 +279,7 @@ fn events_chart(products: &[Mark], first_day: i64, events: &[db::Events], total:
             .collect(),
         limit: None,
         tall: true,
+        currency: None,
+        is_running: true,
     })
 }

@@ -25,6 +25,7 @@ use crate::{
     usage,
     web::{
         frame::{Bar, Frame, Mark, page},
+        quota_notices::{self, Held, QuotaNotice},
         session::SignedIn,
         words,
     },
@@ -87,6 +88,7 @@ struct Card {
     tone: &'static str,
     can_cancel: bool,
     notices: Vec<Notice>,
+    quota_notices: Vec<QuotaNotice>,
     facts: Vec<Fact>,
     items: Vec<ItemRow>,
     limits: Vec<LimitRow>,
@@ -132,9 +134,20 @@ async fn card(
     let resolved = entitlements::read(app, tenant, id).await?;
     let open = subscription.status != SubscriptionStatus::Cancelled;
     let usage = usage::summary(app, tenant, id, 1).await?;
+    let held = Held {
+        product,
+        plan: &subscription.plan,
+        model: subscription.model,
+        zone: &zone,
+        compare: format!("/console/tenants/{}/subscriptions/{id}/plans", opened.head.slug),
+    };
     let limits = limits(product, &resolved.entitlements, &usage, &zone);
     Ok(Card {
-        notices: notices(subscription, &limits, now, &zone),
+        notices: notices(subscription, now, &zone),
+        quota_notices: match open {
+            true => quota_notices::notices(&usage, &held),
+            false => Vec::new(),
+        },
         bill: match open {
             true => Some(bill::card(app, tenant, id, &zone).await?),
             false => None,
@@ -161,23 +174,10 @@ async fn card(
     })
 }
 
-fn notices(
-    subscription: &Subscription,
-    limits: &[LimitRow],
-    now: Timestamp,
-    zone: &TimeZone,
-) -> Vec<Notice> {
+fn notices(subscription: &Subscription, now: Timestamp, zone: &TimeZone) -> Vec<Notice> {
     let mut notices = Vec::new();
     if subscription.status == SubscriptionStatus::Cancelled {
         return notices;
-    }
-    for limit in limits {
-        let Some(bar) = limit.bar.as_ref().filter(|bar| bar.percent >= 100) else { continue };
-        notices.push(Notice {
-            tone: "warn",
-            head: format!("{} at {}% of the limit.", limit.name, bar.percent),
-            text: format!("{} used. {}.", limit.used, limit.over.trim_end_matches('.')),
-        });
     }
     if let Some(at) = subscription.trial_ends_at
         && subscription.status == SubscriptionStatus::Trial

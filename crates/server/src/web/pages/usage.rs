@@ -1,4 +1,5 @@
-//! `/console/tenants/{tenant}/usage`: the bill so far and each meter by day.
+//! `/console/tenants/{tenant}/usage`: quotas, the bill so far, its cost by day and
+//! by dimension, and each meter by day.
 
 use askama::Template;
 use axum::{extract::State, response::Response};
@@ -7,16 +8,19 @@ use tenure_core::SubscriptionStatus;
 
 use super::{
     bill::{self, BillCard},
+    costs::{self, CostCard, DimensionCard, UsageQuery, Whose},
     tenant::{Head, Tab, open, plan_name},
 };
 use crate::{
     App,
-    http::Problem,
+    http::{Problem, Query},
+    products,
     tenants::api::PathTenant,
     usage,
     web::{
         chart::{self, Chart},
         frame::{Frame, page},
+        quota_notices::{self, Held, QuotaNotice, QuotaRow},
         session::SignedIn,
         words,
     },
@@ -30,7 +34,12 @@ const SHOWN_MAX: usize = 20;
 struct Metered {
     title: String,
     zone: String,
+    id: String,
+    quota_notices: Vec<QuotaNotice>,
+    quotas: Vec<QuotaRow>,
     bill: Option<BillCard>,
+    cost: CostCard,
+    dimensions: Vec<DimensionCard>,
     charts: Vec<Chart>,
 }
 
@@ -47,6 +56,7 @@ pub(in crate::web) async fn show(
     State(app): State<App>,
     signed_in: SignedIn,
     PathTenant(tenant): PathTenant,
+    Query(query): Query<UsageQuery>,
 ) -> Result<Response, Problem> {
     let opened = open(&app, &signed_in, tenant, Tab::Usage).await?;
     let tenant = opened.tenant.id;
@@ -60,7 +70,27 @@ pub(in crate::web) async fn show(
             false => None,
         };
         let plan = plan_name(&app, subscription).await?;
+        let catalog = products::catalog(&app, subscription.catalog_version_id).await?;
+        let held = Held {
+            product: &catalog.product,
+            plan: &subscription.plan,
+            model: subscription.model,
+            zone: &zone,
+            compare: format!(
+                "/console/tenants/{}/subscriptions/{}/plans",
+                opened.head.slug, subscription.id
+            ),
+        };
+        let whose = Whose { tenant, subscription: subscription.id, zone: &zone, is_staff: true };
         subscriptions.push(Metered {
+            id: subscription.id.to_string(),
+            quota_notices: match open {
+                true => quota_notices::notices(&found, &held),
+                false => Vec::new(),
+            },
+            quotas: quota_notices::rows(&found, &zone),
+            cost: costs::card(&app, &whose, query.at).await?,
+            dimensions: costs::dimensions(&app, &whose, &catalog.product, &query).await?,
             title: format!("{} {plan}", opened.frame.mark(&subscription.product).name),
             zone: found.time_zone,
             bill,
@@ -93,7 +123,10 @@ pub(in crate::web) fn meter_chart(meter: MeterSummary) -> Chart {
         series: vec![chart::Series { name: meter.name.clone(), class: "s1" }],
         title: meter.name,
         unit: meter.unit,
+        each: "day",
         limit: daily.map(|limit| limit.value()),
         tall: false,
+        currency: None,
+        is_running: true,
     })
 }

@@ -8,6 +8,7 @@
 mod files;
 mod frame;
 mod license;
+mod plans;
 mod session;
 mod sign_in;
 mod usage;
@@ -42,6 +43,7 @@ pub(super) fn routes() -> Router<App> {
                 .layer(DefaultBodyLimit::max(upload::UPLOAD_BYTES_MAX)),
         )
         .route("/portal/usage", get(usage::show))
+        .route("/portal/plans", get(plans::show))
         .route("/portal/{*rest}", any(missing))
         .layer(axum::Extension(limit))
 }

@@ -16,17 +16,17 @@ use crate::subscriptions::contracts::Price;
 const MONTHS_A_YEAR: Decimal = Decimal::from_parts(12, 0, 0, false, 0);
 
 /// The part of a subscription's terms that recurring revenue depends on.
-pub(super) struct Shape<'a> {
-    pub(super) plan: &'a str,
+pub(crate) struct Shape<'a> {
+    pub(crate) plan: &'a str,
     /// Quantities held, by charge.
-    pub(super) items: &'a BTreeMap<String, Decimal>,
+    pub(crate) items: &'a BTreeMap<String, Decimal>,
     /// Negotiated prices, oldest contract first.
-    pub(super) prices: &'a [Price],
+    pub(crate) prices: &'a [Price],
 }
 
 /// A month of that subscription in major units; `None` where some price is
 /// only a starting point.
-pub(super) fn monthly(product: &Product, shape: &Shape<'_>) -> Option<Decimal> {
+pub(crate) fn monthly(product: &Product, shape: &Shape<'_>) -> Option<Decimal> {
     let plan = product.plan(shape.plan)?;
     let extras = product.add_ons.iter().chain(&product.services).map(|extra| &extra.charge);
     let mut sum = Decimal::ZERO;
