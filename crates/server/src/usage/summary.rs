@@ -23,6 +23,8 @@ use crate::{
 pub const DAYS_MAX: u16 = 400;
 /// Days of the series when the caller does not say.
 pub const DAYS_DEFAULT: u16 = 30;
+/// Per cent at which a limit that says nothing else warns, as quotas do.
+const WARN_AT_DEFAULT: [u32; 1] = [80];
 
 /// Usage of every meter in its present window, and a series of `days` days.
 pub async fn summary(
@@ -199,7 +201,8 @@ fn standing(limit: &LimitNow, used: Decimal) -> Standing {
         return if limit.over == Over::Block { Standing::Blocked } else { Standing::Over };
     }
     let reached = percent(used, included).unwrap_or(0);
-    match limit.warn_at.iter().any(|at| reached >= u64::from(*at)) {
+    let warn_at = if limit.warn_at.is_empty() { &WARN_AT_DEFAULT[..] } else { &limit.warn_at };
+    match warn_at.iter().any(|at| reached >= u64::from(*at)) {
         true => Standing::Warning,
         false => Standing::Ok,
     }
