@@ -46,6 +46,7 @@ pub async fn by_dimension(
             &Some(case.account.tenant.clone()),
         )
         .await?,
+        calendar_zone: case.account.timeline.calendar_zone().unwrap_or("UTC").to_owned(),
     };
     let product = &situation.catalog.product;
     let meter = product.meter(&query.meter).ok_or_else(|| {

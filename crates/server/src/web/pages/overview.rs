@@ -130,10 +130,7 @@ fn view(frame: Frame, overview: Overview, now: Timestamp) -> OverviewPage {
             .into_iter()
             .map(|line| ProductLine {
                 subscriptions: words::counted(line.subscriptions, "subscription"),
-                monthly: match line.monthly.is_empty() {
-                    true => "–".to_owned(),
-                    false => words::total(&line.monthly),
-                },
+                monthly: words::total(&line.monthly),
                 slug: line.slug,
                 name: line.name,
             })
