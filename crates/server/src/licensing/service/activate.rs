@@ -101,16 +101,7 @@ fn check(
             detail,
         ));
     }
-    if standing.situation.is_withheld() {
-        let subscription = &standing.situation.subscription;
-        let detail = format!(
-            "Access is withheld: the tenant is {}, the subscription {}. What runs goes on with \
-             the lease that it has.",
-            tenant.status, subscription.status
-        );
-        let title = "Access is withheld";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "access-withheld", title, detail));
-    }
+    refuse_withheld(standing)?;
     refuse_bound(held, proven.as_ref())?;
     sizes(&body)?;
     let deployment = place(standing, body.deployment_id)?;
@@ -135,6 +126,20 @@ fn refuse_revoked(standing: &Standing) -> Result<(), Problem> {
 }
 
 /// A token that is bound to one instance opens nothing without its key.
+/// 403 where access is withheld: nothing is issued then, over the network or as a file.
+pub(crate) fn refuse_withheld(standing: &Standing) -> Result<(), Problem> {
+    if !standing.situation.is_withheld() {
+        return Ok(());
+    }
+    let detail = format!(
+        "Access is withheld: the tenant is {}, the subscription {}. What runs goes on with the \
+         lease that it has.",
+        standing.situation.tenant.status, standing.situation.subscription.status
+    );
+    let title = "Access is withheld";
+    Err(Problem::new(StatusCode::FORBIDDEN, "access-withheld", title, detail))
+}
+
 fn refuse_bound(held: &Held, proven: Option<&Proven>) -> Result<(), Problem> {
     let Some(binding) = held.token.as_ref().and_then(|token| token.claims().binding.as_ref())
     else {
