@@ -4,7 +4,8 @@
 //! One row a (subscription, meter, window) holds what was recorded and what is
 //! held. Recording a usage event and counting it are one transaction
 //! ([`count()`], called by `usage`), so the check and the record cannot diverge.
-//! A reservation's name is the name of the usage event that it becomes.
+//! A reservation's name is the name of the usage event that it becomes; one that
+//! is a slice ([`slices`]) becomes many.
 //!
 //! Owns: reserve, commit, release, expire; consuming in one step; announcing
 //! thresholds. Refuses: more than a limit that blocks. Usage that is reported
@@ -21,6 +22,9 @@ mod db;
 mod expiry;
 mod limited;
 mod reserve;
+pub mod slices;
+pub mod slices_api;
+mod slices_db;
 
 use tenure_api::quota::Quotas;
 use tenure_catalog::{Over, resolve};

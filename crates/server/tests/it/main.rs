@@ -11,6 +11,7 @@
 mod harness;
 
 mod agents;
+mod agents_numbers;
 mod audit;
 mod authorization;
 mod bad_input;
@@ -36,6 +37,7 @@ mod portal;
 mod quotas;
 mod signing;
 mod simulation;
+mod slices;
 mod softhsm;
 mod usage;
 mod usage_bodies;
