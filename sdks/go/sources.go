@@ -3,6 +3,7 @@ package tenure
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -69,6 +70,14 @@ func (a *Agent) fetch(string, uint64) (Grant, error) {
 func (a *Agent) sendUsage(events []Event) (receipt usageReceipt, err error) {
 	err = call(a.client, a.address+"/v1/usage", a.secret, batchType, events, &receipt)
 	return receipt, err
+}
+
+// consume checks a quota and records the event, both or neither.
+func (a *Agent) consume(quota, quantity string, event Event) (decision Decision, err error) {
+	address := a.address + "/v1/quota/" + url.PathEscape(quota) + "/consume"
+	body := map[string]interface{}{"quantity": quantity, "event": event}
+	err = call(a.client, address, a.secret, "application/json", body, &decision)
+	return decision, err
 }
 
 func (a *Agent) refreshEvery() time.Duration { return time.Minute }

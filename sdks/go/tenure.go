@@ -80,6 +80,18 @@ func (t *Tenure) Record(kind string, data interface{}) string {
 	return t.usage.record(kind, data)
 }
 
+// Consume uses a part of a quota and records it, both or neither: the agent beside decides and
+// writes the event down in one step. quantity is what the quota's meter counts of the event. id
+// names what is counted, so that asking again after a lost answer counts once; empty for a new one.
+// It waits for the agent's answer.
+func (t *Tenure) Consume(quota string, quantity Quantity, id, kind string, data interface{}) (Decision, error) {
+	agent, found := t.source.(*Agent)
+	if !found || t.usage == nil {
+		return Decision{}, refuse("agent_missing", "quotas are used through an agent")
+	}
+	return agent.consume(quota, quantity.String(), t.usage.event(id, kind, data))
+}
+
 // Usage is how many events wait to be sent, and how many were not taken since the start.
 func (t *Tenure) Usage() (waiting, refused int) {
 	if t.usage == nil {

@@ -85,6 +85,37 @@ func TestTheExampleRunsWithAnAgentAndSendsUsage(t *testing.T) {
 	}
 }
 
+func TestAQuotaIsUsedAndRecordedInOneCall(t *testing.T) {
+	const path = "/v1/quota/agent_runs/consume"
+	other := newOther(t, "/v1/license", object{"license": newLicense(t, nil)})
+	other.answer(path, object{"allowed": true, "status": 200, "code": "ok", "message": nil})
+	product := begun(t, other.agent(t), nil)
+	used, err := product.Consume("agent_runs", Units(1), "run-17", "agent.run", object{"runs": "1"})
+	if err != nil || !used.Allowed || used.Code != "ok" {
+		t.Error(used, err)
+	}
+	var asked struct {
+		Quantity string
+		Event    Event
+	}
+	last := other.last()
+	if err := json.Unmarshal(last.body, &asked); err != nil || last.path != path ||
+		asked.Quantity != "1" || asked.Event.ID != "run-17" || asked.Event.Type != "agent.run" {
+		t.Errorf("%v: %s %s", err, last.path, last.body)
+	}
+	words := "Monthly quota exceeded: 3/3."
+	other.answer(path, object{"allowed": false, "status": 402, "code": "quota_exceeded", "message": words})
+	half, _ := ParseQuantity("0.5")
+	used, err = product.Consume("agent_runs", half, "", "agent.run", nil)
+	if err != nil || used.Allowed || used.Status != 402 || used.Message != words {
+		t.Error(used, err)
+	}
+	alone := begun(t, map[string]string{"LICENSE_KEY": newLicense(t, nil)}, nil)
+	if _, err := alone.Consume("agent_runs", Units(1), "", "agent.run", nil); Code(err) != "agent_missing" {
+		t.Error(err)
+	}
+}
+
 func TestALicenseMayLieInAFile(t *testing.T) {
 	body, rest := "", newLicense(t, nil)
 	for len(rest) > 64 {

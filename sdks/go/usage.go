@@ -51,9 +51,17 @@ func (r *recorder) record(kind string, data interface{}) string {
 		r.refuse(1, "the queue is full")
 		return ""
 	}
-	event := Event{"1.0", newID(), r.source, kind, time.Now().UTC().Format(time.RFC3339Nano), data}
+	event := r.event("", kind, data)
 	r.queue = append(r.queue, event)
 	return event.ID
+}
+
+// event is an event of this source, not queued; without an id it is given one.
+func (r *recorder) event(id, kind string, data interface{}) Event {
+	if id == "" {
+		id = newID()
+	}
+	return Event{"1.0", id, r.source, kind, time.Now().UTC().Format(time.RFC3339Nano), data}
 }
 
 func newID() string {

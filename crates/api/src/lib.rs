@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod flags;
 pub mod licensing;
 pub mod quota;
+pub mod slices;
 pub mod usage;
 
 pub use client::Client;

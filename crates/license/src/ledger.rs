@@ -17,11 +17,13 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tenure_core::Quantity;
 
 use crate::{
     Digest,
     chain::{self, Break, Entry, Head},
     instance::{self, InstanceKey, ReportHead, Stated},
+    numbering::{self, NUMBER_MAX},
 };
 
 /// Entries of one report at most.
@@ -36,8 +38,55 @@ pub const LINE_LEN_MAX: usize = 1024 * 1024;
 pub struct Content {
     /// When it was taken in, by the installation's clock (never before its time floor).
     pub at: Timestamp,
+    /// The ledger that numbered the events, by the thumbprint of its key. Another one than the
+    /// report's own where a new key took over what the one before had not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<String>,
+    /// The number of each event among those of its source in that ledger ([`crate::numbering`]);
+    /// 0: it has none, and counts once by its name. None at all: as if all were 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub numbers: Vec<u64>,
+    /// What these events took of slices of quotas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<TakenOfSlice>,
     /// CloudEvents, as the usage API takes them; at most [`EVENTS_MAX`].
     pub events: Vec<Value>,
+}
+
+/// A part of a slice of a quota that was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TakenOfSlice {
+    /// The slice's name.
+    pub slice: String,
+    /// How much, in the unit of the meter's events.
+    pub quantity: Quantity,
+}
+
+impl Content {
+    /// Events without numbers.
+    pub const fn new(at: Timestamp, events: Vec<Value>) -> Self {
+        Self { at, ledger: None, numbers: Vec::new(), taken: Vec::new(), events }
+    }
+
+    fn check_numbers(&self) -> Result<(), String> {
+        if self.taken.len() > EVENTS_MAX {
+            return Err(format!("an entry takes of at most {EVENTS_MAX} slices"));
+        }
+        if self.numbers.is_empty() {
+            return Ok(());
+        }
+        if self.numbers.len() != self.events.len() {
+            return Err("it has not as many numbers as events".into());
+        }
+        if !self.ledger.as_deref().is_some_and(numbering::is_ledger) {
+            return Err("it does not say which ledger gave the numbers".into());
+        }
+        match self.numbers.iter().any(|number| *number > NUMBER_MAX) {
+            true => Err(format!("numbers go up to {NUMBER_MAX}")),
+            false => Ok(()),
+        }
+    }
 }
 
 /// An entry as a line.
@@ -131,6 +180,7 @@ impl Line {
         if content.events.len() > EVENTS_MAX {
             return Err(format!("an entry has at most {EVENTS_MAX} events"));
         }
+        content.check_numbers()?;
         Ok(content)
     }
 }

@@ -49,6 +49,7 @@ pub mod json;
 pub mod key_string;
 pub mod keys;
 pub mod ledger;
+pub mod numbering;
 pub mod presented;
 pub mod state;
 mod text;

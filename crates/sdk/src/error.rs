@@ -43,6 +43,9 @@ pub enum Error {
         /// In the other side's words.
         detail: String,
     },
+    /// Only an agent has slices of quotas.
+    #[error("quotas are used through an agent: set TENURE_AGENT_SECRET_FILE")]
+    AgentMissing,
     /// The thread that asks the network could not be started, or is gone.
     #[error("the background thread is not running")]
     Stopped,
@@ -61,6 +64,7 @@ impl Error {
             Self::File { .. } => "file_unreadable",
             Self::Unreachable(_) => "unreachable",
             Self::Refused { .. } => "refused",
+            Self::AgentMissing => "agent_missing",
             Self::Stopped => "stopped",
         }
     }

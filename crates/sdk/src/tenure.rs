@@ -172,6 +172,28 @@ impl Tenure {
         self.core.usage.as_ref()?.record(kind, data, self.core.clock.now())
     }
 
+    /// Uses a part of a quota and records it, both or neither: the agent beside decides and writes
+    /// the event down in one step. `quantity` is what the quota's meter counts of the event. `id`
+    /// names what is counted, so that asking again after a lost answer counts once. Waits for the
+    /// agent's answer.
+    pub fn consume(
+        &self,
+        quota: &str,
+        quantity: impl Into<Quantity>,
+        kind: &str,
+        data: Option<Value>,
+        id: Option<&str>,
+    ) -> Result<Decision, Error> {
+        let (Some(worker), Some(Source::Agent(agent)), Some(usage)) =
+            (&self.worker, &self.core.source, &self.core.usage)
+        else {
+            return Err(Error::AgentMissing);
+        };
+        let event = usage.event(kind, data, self.core.clock.now(), id);
+        let (agent, quota, quantity) = (agent.clone(), quota.to_owned(), quantity.into());
+        worker.run(move || Box::pin(async move { agent.consume(&quota, quantity, &event).await }))
+    }
+
     /// Events that wait to be sent, and events that were not taken since the start.
     pub fn usage_standing(&self) -> (usize, u64) {
         self.core.usage.as_ref().map_or((0, 0), |usage| (usage.waiting(), usage.refused()))

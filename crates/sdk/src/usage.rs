@@ -50,16 +50,28 @@ impl Recorder {
             self.refuse(1, "the queue is full");
             return None;
         }
-        let id = Uuid::now_v7().to_string();
-        queue.push_back(Event {
+        let event = self.event(kind, data, time, None);
+        let id = event.id.clone();
+        queue.push_back(event);
+        Some(id)
+    }
+
+    /// An event of this origin; `id` names it where the product has a name for what it counts.
+    pub(crate) fn event(
+        &self,
+        kind: &str,
+        data: Option<Value>,
+        time: Timestamp,
+        id: Option<&str>,
+    ) -> Event {
+        Event {
             specversion: "1.0".into(),
-            id: id.clone(),
+            id: id.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned),
             source: self.origin.clone(),
             kind: kind.into(),
             time,
             data,
-        });
-        Some(id)
+        }
     }
 
     pub(crate) fn waiting(&self) -> usize {

@@ -158,6 +158,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(quotas::api::commit))
         .routes(routes!(quotas::api::release))
         .routes(routes!(quotas::api::consume))
+        .routes(routes!(quotas::slices_api::slice))
         .routes(routes!(usage::api::own_refused))
         .routes(routes!(usage::api::refused_of))
         .routes(routes!(usage::api::rebuild))

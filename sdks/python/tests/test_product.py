@@ -73,6 +73,27 @@ class Product(unittest.TestCase):
         self.assertEqual((path, bearer), ("/v1/usage", "Bearer s3cret"))
         self.assertEqual([(e["type"], e["data"]) for e in events], [("agent.run", {"runs": "1"})])
 
+    def test_a_quota_is_used_and_recorded_in_one_call(self):
+        path = "/v1/quota/agent_runs/consume"
+        granted = {"allowed": True, "status": 200, "code": "ok", "message": None, "banner": False}
+        other = self.other({"/v1/license": (200, {"license": world.license()}), path: (200, granted)})
+        tenure = self.agent(other)
+        used = tenure.consume("agent_runs", "agent.run", {"runs": "1"}, id="run-17")
+        self.assertEqual((used.allowed, used.code), (True, "ok"))
+        asked, bearer, body = other.asked[-1]
+        self.assertEqual((asked, bearer), (path, "Bearer s3cret"))
+        self.assertEqual(body["quantity"], "1")
+        self.assertEqual((body["event"]["id"], body["event"]["type"]), ("run-17", "agent.run"))
+        words = "Monthly quota exceeded: 3/3."
+        refused = {"allowed": False, "status": 402, "code": "quota_exceeded", "message": words}
+        other.answers[path] = (200, refused)
+        used = tenure.consume("agent_runs", "agent.run", quantity="0.5")
+        self.assertEqual((used.allowed, used.status, used.message), (False, 402, words))
+        offline = self.product(LICENSE_KEY=world.license())
+        with self.assertRaises(TenureError) as refused:
+            offline.consume("agent_runs", "agent.run")
+        self.assertEqual(refused.exception.code, "agent_missing")
+
     def test_a_license_may_lie_in_a_file(self):
         lines = world.license()
         body = "\n".join(lines[i:i + 64] for i in range(0, len(lines), 64))

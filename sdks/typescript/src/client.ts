@@ -8,7 +8,7 @@ import { feature, limit, work, type Decision, type Work } from "./enforcement";
 import { TenureError, TransportError } from "./errors";
 import { TrustSet } from "./keys";
 import { FILE_LEN_MAX, LicenseKey, readPresented } from "./presented";
-import type { Amount } from "./quantity";
+import { millionths, show, type Amount } from "./quantity";
 import { Agent, Server, type Grant, type Source } from "./sources";
 import { evaluate, type State, type Verdict } from "./state";
 import { StateFile } from "./state-file";
@@ -126,6 +126,34 @@ export class Tenure {
    */
   record(type: string, data?: object, options: { id?: string; time?: Date } = {}): string | null {
     return this.parts.recorder?.record(type, data, options) ?? null;
+  }
+
+  /**
+   * Uses a part of a quota and records it, both or neither: the agent beside decides and writes the
+   * event down in one step. `quantity` is what the quota's meter counts of the event. `id` names
+   * what is counted, so that asking again after a lost answer counts once.
+   */
+  async consume(
+    quota: string,
+    type: string,
+    data?: object,
+    options: { quantity?: Amount; id?: string; time?: Date } = {},
+  ): Promise<Decision> {
+    const { source, recorder } = this.parts;
+    if (!(source instanceof Agent) || !recorder) {
+      throw new TenureError("agent_missing", "quotas are used through an agent");
+    }
+    const { quantity = 1, ...named } = options;
+    const event = recorder.event(type, data, named);
+    const answer = await source.consume(quota, show(millionths(quantity)), event);
+    const [status, message] = [answer["status"], answer["message"]];
+    return {
+      allowed: answer["allowed"] === true,
+      status: typeof status === "number" ? status : 402,
+      code: String(answer["code"]),
+      message: typeof message === "string" ? message : null,
+      banner: answer["banner"] === true,
+    };
   }
 
   /** Asks agent or server now; what is held stays when that fails. */

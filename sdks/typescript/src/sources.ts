@@ -58,6 +58,12 @@ export class Agent implements Source {
     const url = `${base(this.address)}/v1/usage`;
     return call(url, { bearer: this.#secret, body: events, contentType: BATCH });
   }
+
+  /** Checks a quota and records the event, both or neither. */
+  consume(quota: string, quantity: string, event: object): Promise<Answer> {
+    const url = `${base(this.address)}/v1/quota/${encodeURIComponent(quota)}/consume`;
+    return call(url, { bearer: this.#secret, body: { quantity, event } });
+  }
 }
 
 /** The vendor's server. `key`: a short license key; `apiKey`: opens the usage API. */

@@ -50,10 +50,16 @@ export class Recorder {
       this.refuse(1, "the queue is full");
       return null;
     }
+    const event = this.event(type, data, options);
+    this.queue.push(event);
+    return event.id;
+  }
+
+  /** An event of this source, not queued. */
+  event(type: string, data?: object, options: { id?: string; time?: Date } = {}): UsageEvent {
     const { id = randomUUID(), time = new Date() } = options;
     const event = { specversion: "1.0", id, source: this.source, type, time: time.toISOString() } as const;
-    this.queue.push(data === undefined ? event : { ...event, data });
-    return id;
+    return data === undefined ? event : { ...event, data };
   }
 
   /** Sends what waits; whether all was sent. `patient` waits longer after each failure. */

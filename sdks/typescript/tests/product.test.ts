@@ -166,6 +166,24 @@ test("a clock set back gains nothing, also after a restart", async (t) => {
   assert.equal((await product(t, env, () => at)).state, "terminated");
 });
 
+test("a quota is used and recorded in one call", async (t) => {
+  const path = "/v1/quota/agent_runs/consume";
+  const granted = { allowed: true, status: 200, code: "ok", message: null, banner: false };
+  const agent = await other(t, { "/v1/license": [200, { license: license() }], [path]: [200, granted] });
+  const tenure = await product(t, agentEnv(agent, directory(t)));
+  const used = await tenure.consume("agent_runs", "agent.run", { runs: "1" }, { id: "run-17" });
+  assert.deepEqual([used.allowed, used.code], [true, "ok"]);
+  const asked = agent.asked.at(-1)!;
+  assert.deepEqual([asked.path, asked.body.quantity], [path, "1"]);
+  assert.deepEqual([asked.body.event.id, asked.body.event.type], ["run-17", "agent.run"]);
+  const message = "Monthly quota exceeded: 3/3.";
+  agent.answers[path] = [200, { allowed: false, status: 402, code: "quota_exceeded", message, banner: false }];
+  const over = await tenure.consume("agent_runs", "agent.run", undefined, { quantity: "0.5" });
+  assert.deepEqual([over.allowed, over.status, over.message], [false, 402, message]);
+  const alone = await product(t, { LICENSE_KEY: license() });
+  await assert.rejects(alone.consume("agent_runs", "agent.run"), refusedAs("agent_missing"));
+});
+
 test("usage keeps its ids until it is taken", async () => {
   const sent: string[][] = [];
   let fail = true;

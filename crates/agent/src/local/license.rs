@@ -47,10 +47,10 @@ pub(crate) fn describe(agent: &Agent) -> Value {
     answer["key"] = json!(state.key);
     answer["instance"] = json!(state.instance);
     answer["claims"] = json!(view.license.as_ref().map(|license| license.claims()));
-    answer["license_token"] = json!(state.license.as_ref().map(|held| &held.token));
-    answer["lease_token"] = json!(state.lease.as_ref().map(|held| &held.token));
+    answer["license"] = json!(state.license.as_ref().map(|held| &held.token));
+    answer["lease"] = json!(state.lease.as_ref().map(|held| &held.token));
     answer["lease_until"] = json!(state.lease.as_ref().map(|held| held.exp));
-    answer["revocations_token"] = json!(view.revocations);
+    answer["revocations"] = json!(view.revocations);
     answer["held_since"] = json!(state.license.as_ref().map(|held| held.since));
     answer["trouble"] = json!(state.trouble);
     answer

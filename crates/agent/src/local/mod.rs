@@ -13,7 +13,8 @@
 //! | `GET /v1/notices` | what people should know |
 //! | `POST /v1/check` | may this go on |
 //! | `POST /v1/usage` | takes CloudEvents; 200 when the disk has them |
-//! | `POST /v1/quota/{limit}/take`, `GET /v1/quota` | local quota slices |
+//! | `POST /v1/quota/{limit}/consume` | checks a quota and records the event, both or neither |
+//! | `POST /v1/quota/{limit}/take`, `GET /v1/quota` | counted here alone |
 //! | `GET /v1/sent` | what was sent to the vendor, and what the next message holds |
 //! | `/ofrep/v1/...` | the entitlements as flags |
 //! | `POST /v1/command` | the command line's orders; another secret |
@@ -55,6 +56,7 @@ pub fn router(agent: Arc<Agent>) -> Router {
         .route("/v1/usage", post(usage::take))
         .route("/v1/quota", get(quota::all))
         .route("/v1/quota/{limit}/take", post(quota::take))
+        .route("/v1/quota/{limit}/consume", post(quota::consume))
         .route("/v1/sent", get(usage::sent))
         .route("/ofrep/v1/evaluate/flags", post(flags::all))
         .route("/ofrep/v1/evaluate/flags/{key}", post(flags::one))

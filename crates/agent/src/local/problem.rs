@@ -30,7 +30,7 @@ impl IntoResponse for Error {
             (Self::SpoolFull { .. }, _) => StatusCode::INSUFFICIENT_STORAGE,
             (_, "too_many_events") => StatusCode::PAYLOAD_TOO_LARGE,
             (_, "taking_conflict") => StatusCode::CONFLICT,
-            (_, "stopping") => StatusCode::SERVICE_UNAVAILABLE,
+            (_, "stopping" | "quota_changes") => StatusCode::SERVICE_UNAVAILABLE,
             (_, "no_such_limit") => StatusCode::NOT_FOUND,
             (Self::Refused { .. } | Self::Setting(_), _) => StatusCode::BAD_REQUEST,
             _ => StatusCode::INTERNAL_SERVER_ERROR,

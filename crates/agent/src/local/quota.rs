@@ -1,5 +1,5 @@
-//! Quota slices: counted here, so that a product without a counter of its own
-//! can keep to its quota.
+//! Quotas: checked and recorded in one step, or counted here for a product that
+//! records by itself.
 //!
 //! A limit of a calendar counts within its day, month or year (UTC); another one
 //! counts what was taken since the license began, and is better asked about with
@@ -14,7 +14,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use tenure_core::Quantity;
 use tenure_license::{
     claims::{Limit, Per},
@@ -23,6 +23,7 @@ use tenure_license::{
 
 use crate::{
     Agent, Error, quota,
+    run::Used,
     store::{Taken, Taking},
 };
 
@@ -81,6 +82,33 @@ pub(super) async fn take(
     Ok(Json(agent.store.take(&taking, decide).await?))
 }
 
+/// Usage that is recorded only where the quota allows it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Consume {
+    /// What the quota's meter counts of the event.
+    #[serde(default = "one")]
+    quantity: Quantity,
+    event: Box<RawValue>,
+}
+
+pub(super) async fn consume(
+    State(agent): State<Arc<Agent>>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Json<Used>, Error> {
+    let asked: Consume = serde_json::from_slice(&body).map_err(|error| {
+        Error::refused(
+            "bad_taking",
+            format!("send {{\"quantity\":\"1\",\"event\":CloudEvent}}: {error}"),
+        )
+    })?;
+    if asked.quantity.value().is_zero() {
+        return Err(Error::refused("bad_taking", "`quantity` is more than zero"));
+    }
+    Ok(Json(agent.consume(&id, asked.quantity, asked.event.get().as_bytes()).await?))
+}
+
 pub(super) async fn all(State(agent): State<Arc<Agent>>) -> Result<Json<Value>, Error> {
     Ok(Json(json!({ "quotas": agent.quotas().await? })))
 }
@@ -94,13 +122,18 @@ impl Agent {
         let mut all = Vec::new();
         for (id, limit) in &license.claims().limits {
             let used = self.store.used(id, start(limit, at)).await?;
-            if limit.per.is_none() && used == Quantity::ZERO {
+            let slices = self.store.in_hand(id, at).await?;
+            if limit.per.is_none() && used == Quantity::ZERO && slices.is_empty() {
                 continue;
             }
+            let slices: Vec<Value> = slices
+                .iter()
+                .map(|one| json!({ "left": one.quantity - one.used, "until": one.until }))
+                .collect();
             let resets = limit.per.map(|per: Per| quota::window_end(per, at));
             all.push(json!({
                 "quota": id, "used": used, "limit": limit.max,
-                "per": limit.per, "resets_at": resets,
+                "per": limit.per, "resets_at": resets, "slices": slices,
             }));
         }
         Ok(all)

@@ -100,6 +100,19 @@ impl Http {
         self.answer(request).await
     }
 
+    /// Sends a request for slices of quotas, signed in itself.
+    ///
+    /// # Errors
+    /// The sentence why no answer came.
+    pub async fn slice(&self, path: &str, signed: String) -> std::result::Result<Answer, String> {
+        let request = self
+            .client
+            .post(format!("{}{path}", self.base))
+            .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
+            .body(signed);
+        self.answer(request).await
+    }
+
     async fn answer(
         &self,
         request: reqwest::RequestBuilder,

@@ -9,6 +9,7 @@ mod answers;
 mod calls;
 mod http;
 mod reports;
+mod slices;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub use calls::Gauges;
 pub(crate) use calls::blotted;
 pub use http::{Answer as HttpAnswer, Http};
 pub use reports::{Forwarding, REPORT_SECONDS, Written};
+pub use slices::{Slicing, Used};
 
 use crate::{
     Agent,
@@ -89,6 +91,7 @@ impl Agent {
             }
         }
         let due = self.forward(&mut forwarding).await?;
+        self.tend_slices().await?;
         Ok(due.map_or(next, |due| next.min(due)))
     }
 

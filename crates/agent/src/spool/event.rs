@@ -121,6 +121,7 @@ fn check(
     Ok(Incoming {
         key: digest(&[&source, &id]),
         payload: digest(&[&kind, &subject, &moment, &compact(data)]),
+        source,
         event: raw.to_owned(),
     })
 }

@@ -10,10 +10,10 @@ use tenure_api::usage::Outcome;
 use tenure_license::{
     Digest,
     chain::Head,
-    ledger::{EVENTS_MAX, Line},
+    ledger::{EVENTS_MAX, Line, TakenOfSlice},
 };
 
-use super::{Store, save_state, used_bytes};
+use super::{Store, numbers::Numbers, save_state, used_bytes};
 use crate::{Error, error::Result};
 
 /// Largest content of an entry, in bytes, unless one event alone is larger. A
@@ -35,6 +35,8 @@ pub struct Incoming {
     pub key: Digest,
     /// Tells a repetition from another event under the same name.
     pub payload: Digest,
+    /// Who says so: its events are numbered.
+    pub source: String,
     /// As it was sent.
     pub event: Box<RawValue>,
 }
@@ -79,8 +81,15 @@ pub struct Unreported {
 #[derive(Serialize)]
 struct Content<'a> {
     at: Timestamp,
+    ledger: &'a str,
+    numbers: &'a [u64],
+    #[serde(skip_serializing_if = "<[TakenOfSlice]>::is_empty")]
+    taken: &'a [TakenOfSlice],
     events: &'a [Box<RawValue>],
 }
+
+/// New events on their way into entries, each with its number.
+type Fresh = VecDeque<(Box<RawValue>, u64)>;
 
 impl Store {
     /// The present ledger; none before the first key.
@@ -122,21 +131,16 @@ impl Store {
         let mut connection = self.lock().await;
         make_room(&mut connection, &events, used_max).await?;
         let mut tx = connection.begin().await?;
-        let ledger = current(&mut tx).await?.ok_or_else(no_ledger)?;
         let mut outcomes = Vec::with_capacity(events.len());
-        let mut fresh = VecDeque::with_capacity(events.len());
+        let mut fresh = Vec::with_capacity(events.len());
         for event in events {
             let outcome = name(&mut tx, &event, at).await?;
             if outcome == Outcome::Accepted {
-                fresh.push_back(event.event);
+                fresh.push((event.event, event.source));
             }
             outcomes.push(outcome);
         }
-        let mut head = ledger.head;
-        while let Some(events) = next_entry(&mut fresh) {
-            head = Some(insert(&mut tx, ledger.id, head, at, &events).await?);
-        }
-        set_head(&mut tx, ledger.id, head).await?;
+        enter(&mut tx, at, fresh, &[]).await?;
         tx.commit().await?;
         Ok(Appended { outcomes })
     }
@@ -219,6 +223,31 @@ impl Store {
     }
 }
 
+/// Enters new events, each numbered among those of its source, with what they took of slices.
+pub(super) async fn enter(
+    tx: &mut SqliteConnection,
+    at: Timestamp,
+    events: Vec<(Box<RawValue>, String)>,
+    taken: &[TakenOfSlice],
+) -> Result<()> {
+    let ledger = current(tx).await?.ok_or_else(no_ledger)?;
+    let mut fresh = Fresh::with_capacity(events.len());
+    let mut numbers = Numbers::default();
+    for (event, source) in events {
+        let number = numbers.next(tx, ledger.id, source).await?;
+        fresh.push_back((event, number));
+    }
+    numbers.save(tx, ledger.id).await?;
+    let (mut head, mut taken) = (ledger.head, taken);
+    while let Some((events, numbers)) = next_entry(&mut fresh) {
+        let content =
+            Content { at, ledger: &ledger.key, numbers: &numbers, taken, events: &events };
+        head = Some(insert(tx, ledger.id, head, &content).await?);
+        taken = &[];
+    }
+    set_head(tx, ledger.id, head).await
+}
+
 async fn current(connection: &mut SqliteConnection) -> Result<Option<LedgerRow>> {
     let row = sqlx::query(
         "SELECT id, key, head_seq, head_hash, counted_seq, counted_hash, receipt,
@@ -263,7 +292,11 @@ async fn set_head(tx: &mut SqliteConnection, ledger: i64, head: Option<Head>) ->
 }
 
 /// Enters the name of an event, or finds it entered before.
-async fn name(tx: &mut SqliteConnection, event: &Incoming, at: Timestamp) -> Result<Outcome> {
+pub(super) async fn name(
+    tx: &mut SqliteConnection,
+    event: &Incoming,
+    at: Timestamp,
+) -> Result<Outcome> {
     let entered = sqlx::query(
         "INSERT INTO event (key, payload, at) VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING",
     )
@@ -283,30 +316,32 @@ async fn name(tx: &mut SqliteConnection, event: &Incoming, at: Timestamp) -> Res
     Ok(if same { Outcome::Duplicate } else { Outcome::Conflict })
 }
 
-/// The events of the next entry, within both of its bounds.
-fn next_entry(events: &mut VecDeque<Box<RawValue>>) -> Option<Vec<Box<RawValue>>> {
-    let (mut taken, mut bytes) = (Vec::new(), 0);
-    while let Some(next) = events.front() {
+/// The events of the next entry, within both of its bounds, and their numbers.
+fn next_entry(events: &mut Fresh) -> Option<(Vec<Box<RawValue>>, Vec<u64>)> {
+    let (mut taken, mut numbers, mut bytes) = (Vec::new(), Vec::new(), 0);
+    while let Some((next, _)) = events.front() {
         let len = next.get().len() + 1;
         if taken.len() == EVENTS_MAX || (!taken.is_empty() && bytes + len > CONTENT_LEN_MAX) {
             break;
         }
         bytes += len;
-        taken.extend(events.pop_front());
+        if let Some((event, number)) = events.pop_front() {
+            taken.push(event);
+            numbers.push(number);
+        }
     }
-    (!taken.is_empty()).then_some(taken)
+    (!taken.is_empty()).then_some((taken, numbers))
 }
 
 async fn insert(
     tx: &mut SqliteConnection,
     ledger: i64,
     head: Option<Head>,
-    at: Timestamp,
-    events: &[Box<RawValue>],
+    said: &Content<'_>,
 ) -> Result<Head> {
-    let content = serde_json::to_string(&Content { at, events })
+    let content = serde_json::to_string(said)
         .map_err(|error| Error::Damaged { what: "an event", why: error.to_string() })?;
-    store(tx, ledger, head, at.as_second(), events.len() as i64, content).await
+    store(tx, ledger, head, said.at.as_second(), said.events.len() as i64, content).await
 }
 
 async fn store(
@@ -376,7 +411,12 @@ async fn carry_over(tx: &mut SqliteConnection, before: &LedgerRow, id: i64) -> R
         }
     }
     set_head(tx, id, head).await?;
-    sqlx::query("DELETE FROM entry WHERE ledger = ?").bind(before.id).execute(tx).await?;
+    // What was carried over keeps the numbers of its ledger, which gives no more of them.
+    for done in ["DELETE FROM entry WHERE ledger = ?", "DELETE FROM numbered WHERE ledger = ?"] {
+        sqlx::query(done).bind(before.id).execute(&mut *tx).await?;
+    }
+    // Slices were handed to the key before, as another instance.
+    sqlx::query("DELETE FROM slice").execute(tx).await?;
     Ok(())
 }
 
@@ -431,7 +471,7 @@ async fn remove_names(connection: &mut SqliteConnection) -> Result<u64> {
 }
 
 /// Makes sure that `events` fit, giving up counted entries first.
-async fn make_room(
+pub(super) async fn make_room(
     connection: &mut SqliteConnection,
     events: &[Incoming],
     used_max: u64,

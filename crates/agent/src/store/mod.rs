@@ -9,8 +9,10 @@
 #![allow(clippy::disallowed_methods, reason = "SQLite: see the module's own words")]
 
 mod ledger;
+mod numbers;
 mod quota;
 mod sent;
+mod slices;
 
 use std::{path::Path, time::Duration};
 
@@ -24,6 +26,7 @@ use tokio::sync::{Mutex, MutexGuard};
 pub use ledger::{Appended, Incoming, LedgerRow, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, Unreported};
 pub use quota::{KEPT_DAYS as TAKINGS_KEPT_DAYS, Taken, Taking};
 pub use sent::{BODY_KEPT_MAX, SENT_MAX, Sent};
+pub use slices::{Allowance, Consumed, SliceHeld};
 
 use crate::{Error, dir::DataDir, error::Result};
 

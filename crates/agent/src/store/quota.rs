@@ -95,7 +95,7 @@ async fn answered(tx: &mut SqliteConnection, taking: &Taking<'_>) -> Result<Opti
     answer.map(Some).map_err(|error| Error::Damaged { what: "a taking", why: error.to_string() })
 }
 
-async fn used(
+pub(super) async fn used(
     connection: &mut SqliteConnection,
     quota: &str,
     window_start: Timestamp,
@@ -113,17 +113,40 @@ async fn used(
     })
 }
 
-/// Only what was allowed is remembered: what was refused may be asked again later.
-async fn count(tx: &mut SqliteConnection, taking: &Taking<'_>, answer: &Taken) -> Result<()> {
+/// Counts what was taken on top of `used`.
+pub(super) async fn add(
+    tx: &mut SqliteConnection,
+    quota: &str,
+    window_start: Timestamp,
+    used: Quantity,
+    more: Quantity,
+) -> Result<()> {
+    let total = Quantity::new(used.value() + more.value());
+    let total = total.map_err(|error| Error::refused("quantity", error.to_string()))?;
+    set(tx, quota, window_start, total).await
+}
+
+async fn set(
+    tx: &mut SqliteConnection,
+    quota: &str,
+    window_start: Timestamp,
+    used: Quantity,
+) -> Result<()> {
     sqlx::query(
         "INSERT INTO counter (quota, window_start, used) VALUES (?, ?, ?)
          ON CONFLICT (quota, window_start) DO UPDATE SET used = excluded.used",
     )
-    .bind(taking.quota)
-    .bind(taking.window_start.as_second())
-    .bind(answer.used.to_string())
-    .execute(&mut *tx)
+    .bind(quota)
+    .bind(window_start.as_second())
+    .bind(used.to_string())
+    .execute(tx)
     .await?;
+    Ok(())
+}
+
+/// Only what was allowed is remembered: what was refused may be asked again later.
+async fn count(tx: &mut SqliteConnection, taking: &Taking<'_>, answer: &Taken) -> Result<()> {
+    set(tx, taking.quota, taking.window_start, answer.used).await?;
     let Some(id) = taking.id else { return Ok(()) };
     let text = serde_json::to_string(answer)
         .map_err(|error| Error::Damaged { what: "an answer", why: error.to_string() })?;

@@ -158,6 +158,9 @@ async fn killed_at_any_moment_no_event_is_lost_or_doubled() {
     assert_eq!(running.local.get("/health").await["license"], "active");
     let book = world.vendor.book();
     assert_eq!(book.counted.len(), accepted.len());
+    assert!(book.counted.values().all(|times| *times == 1));
+    let numbered: usize = book.numbered.values().map(Vec::len).sum();
+    assert_eq!(numbered, accepted.len(), "each under a number of its own, none left out");
     assert_eq!((book.leases(), book.quarantined()), (1, 0), "one instance all along");
 }
 

@@ -64,11 +64,11 @@ async fn the_license_comes_with_the_tokens_to_verify_it_by() {
     let license = local.get("/v1/license").await;
     assert_eq!((&license["state"], &license["reason"]), (&json!("active"), &json!("valid")));
     let trust = tenure_license::TrustSet::from_published_jwks(&crate::support::keys()).unwrap();
-    let token = license["license_token"].as_str().unwrap();
+    let token = license["license"].as_str().unwrap();
     let verified =
         tenure_license::token::verify::<tenure_license::LicenseClaims>(token, &trust).unwrap();
     assert_eq!(serde_json::to_value(verified.claims()).unwrap(), license["claims"]);
-    let lease = license["lease_token"].as_str().unwrap();
+    let lease = license["lease"].as_str().unwrap();
     tenure_license::token::verify::<tenure_license::LeaseClaims>(lease, &trust).unwrap();
     let entitlements = local.get("/v1/entitlements").await;
     assert_eq!(entitlements["max_teams"], 5);

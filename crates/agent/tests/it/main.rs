@@ -10,6 +10,7 @@ mod local;
 mod network;
 mod offline;
 mod screens;
+mod slices;
 mod support;
 mod tls;
 mod usage;

@@ -29,7 +29,7 @@ use tenure_license::{
     activation::sequence::{Judgement, Presented, Sequence},
     chain::Head,
     claims::{Cap, Customer, DeploymentModel, Edition, Entitlements, Limit, Over, Per, Withdrawn},
-    instance::{self, Proof},
+    instance::{self, Proof, SliceRequest},
     keys::JwkSet,
     ledger,
     state::ExpiryPolicy,
@@ -150,6 +150,10 @@ pub(crate) struct Book {
     pub(crate) seen: Vec<Seen>,
     /// How often each event was accepted, by source and id.
     pub(crate) counted: HashMap<(String, String), u32>,
+    /// By ledger and source: the id under each number, from 1.
+    pub(crate) numbered: HashMap<(String, String), Vec<String>>,
+    /// How large the next slices of a quota are; the quota is used up after the last.
+    pub(crate) slices: Vec<u32>,
     instances: HashMap<String, Instance>,
 }
 
@@ -223,6 +227,8 @@ impl Vendor {
             denies: false,
             seen: Vec::new(),
             counted: HashMap::new(),
+            numbered: HashMap::new(),
+            slices: Vec::new(),
             instances: HashMap::new(),
         };
         let book = Arc::new(Mutex::new(book));
@@ -231,6 +237,7 @@ impl Vendor {
             .route("/api/v1/heartbeat", post(heartbeat))
             .route("/api/v1/release", post(release))
             .route("/api/v1/reports", post(report))
+            .route("/api/v1/quota/slices", post(slice))
             .layer(axum::extract::DefaultBodyLimit::max(16 * 1024 * 1024))
             .with_state(Arc::clone(&book));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -390,6 +397,31 @@ async fn report(State(book): Shared, body: Bytes) -> Response {
     (answer.0, Json(answer.1)).into_response()
 }
 
+async fn slice(State(book): Shared, body: Bytes) -> Response {
+    let mut book = book.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if book.down {
+        return (StatusCode::SERVICE_UNAVAILABLE, "down").into_response();
+    }
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    book.seen.push(Seen { path: "slice", proof: String::new(), body: text.clone() });
+    let request = instance::verify::<SliceRequest>(&text).unwrap().into_claims();
+    let Some(ask) = request.ask else { return Json(json!({ "slice": null })).into_response() };
+    if book.slices.is_empty() {
+        let words = "Monthly quota exceeded: 3/3. Runs begin anew at 2026-04-01T00:00:00Z.";
+        let (status, body) = problem(429, "quota-exceeded", words);
+        return (status, Json(body)).into_response();
+    }
+    let quota = json!({
+        "meter": ask.meter, "name": "Runs", "unit": "run", "used": "0", "reserved": "2",
+        "window": { "per": "month", "start": "2026-03-01T00:00:00Z", "resets_at": "2026-04-01T00:00:00Z" },
+        "limit": "3", "remaining": "1", "past_limit": "block", "standing": "ok",
+    });
+    let quantity = book.slices.remove(0).to_string();
+    let slice = json!({ "id": ask.slice, "meter": ask.meter, "quantity": quantity,
+        "ends_in_seconds": 3_600, "quota": quota });
+    Json(json!({ "slice": slice })).into_response()
+}
+
 /// Counts a report, and again when it comes again.
 pub(crate) fn count(book: &mut Book, text: &str) -> (StatusCode, Value) {
     let report = ledger::read(text).unwrap();
@@ -401,13 +433,27 @@ pub(crate) fn count(book: &mut Book, text: &str) -> (StatusCode, Value) {
     }
     let (mut accepted, mut duplicates) = (0, 0);
     for line in &report.lines {
-        for event in line.read().unwrap().events {
+        let content = line.read().unwrap();
+        let ledger = content.ledger.expect("agents number their events");
+        for (event, number) in content.events.iter().zip(content.numbers) {
             let word = |name: &str| event[name].as_str().unwrap().to_owned();
-            let times = book.counted.entry((word("source"), word("id"))).or_default();
-            // The vendor knows an event by its name: it counts once.
-            if *times == 0 {
+            let numbered = book.numbered.entry((ledger.clone(), word("source"))).or_default();
+            let place = usize::try_from(number).unwrap() - 1;
+            // A number says what it is, and no name is needed; but for copies.
+            let new = match numbered.get(place) {
+                None => {
+                    assert_eq!(place, numbered.len(), "a number is missing before {event}");
+                    numbered.push(word("id"));
+                    true
+                }
+                Some(id) => {
+                    assert_eq!(*id, word("id"), "two events under number {number}");
+                    false
+                }
+            };
+            if new {
+                *book.counted.entry((word("source"), word("id"))).or_default() += 1;
                 accepted += 1;
-                *times = 1;
             } else {
                 duplicates += 1;
             }
@@ -540,6 +586,7 @@ impl Book {
     /// As after a backup was restored that is older than the reports.
     pub(crate) fn forget_reports(&mut self) {
         self.counted.clear();
+        self.numbered.clear();
         for instance in self.instances.values_mut() {
             instance.head = None;
         }

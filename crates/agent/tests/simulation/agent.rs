@@ -290,9 +290,20 @@ impl Agent {
     /// Writes usage into the ledger. The name of an event is drawn where it happened.
     pub(crate) fn record(&mut self, name: &str, amount: u64, now: i64) {
         let event = serde_json::json!({"id": name, "data": amount});
-        let content = Content { at: at(self.clock.read(now)), events: vec![event] };
+        let content = Content {
+            ledger: self.disk.state.key.clone(),
+            numbers: vec![self.next_number()],
+            ..Content::new(at(self.clock.read(now)), vec![event])
+        };
         let line = ledger::append(self.head(), &content).unwrap();
         self.disk.ledger.push(Rc::new(line));
+    }
+
+    /// What a disk forgets when it is rolled back, it gives out again.
+    fn next_number(&self) -> u64 {
+        let own = |line: &&Rc<Line>| line.read().unwrap().ledger == self.disk.state.key;
+        self.disk.ledger.iter().rev().find(own).map_or(0, |line| line.read().unwrap().numbers[0])
+            + 1
     }
 
     fn head(&self) -> Option<Head> {

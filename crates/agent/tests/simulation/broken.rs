@@ -12,6 +12,8 @@ pub(crate) enum Broken {
     ServerSeesNoForks,
     /// The server counts an event as often as it is told of it.
     ServerCountsTwice,
+    /// The server tells the events of a copy from those of the original by their numbers alone.
+    ServerBelievesCopiedNumbers,
     /// The server takes a report that begins after what it knows.
     ServerIgnoresGaps,
     /// The server holds a slot until the end of the newest token in it, not of the longest.

@@ -146,6 +146,11 @@ fn the_simulation_notices_a_ledger_without_dedupe() {
 }
 
 #[test]
+fn the_simulation_notices_a_server_that_believes_the_numbers_of_a_copy() {
+    noticed(Broken::ServerBelievesCopiedNumbers, &[Invariant::UsageLost]);
+}
+
+#[test]
 fn the_simulation_notices_a_server_that_ignores_gaps() {
     noticed(Broken::ServerIgnoresGaps, &[Invariant::UsageLost]);
 }

@@ -2,7 +2,10 @@
 //! Who may hold a license and what a numbered call is, is decided by the very functions of
 //! `tenure_license::activation` that the real service uses.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use tenure_agent::machine::{Answer, Call, Failure, Standing, Taken};
 use tenure_core::InstanceId;
@@ -16,6 +19,7 @@ use tenure_license::{
     claims::Withdrawn,
     instance::{Proof, Purpose},
     ledger::Line,
+    numbering::{Mark, Way},
     token::{Kind, issuer},
 };
 use uuid::Uuid;
@@ -40,6 +44,10 @@ pub(crate) struct Db {
     pub(crate) counted: BTreeMap<String, u64>,
     /// The sum of their amounts: what is billed.
     pub(crate) sum: u64,
+    /// By ledger: where its numbers stand, and what was recorded under each.
+    numbered: BTreeMap<String, (Mark, Vec<String>)>,
+    /// What was recorded by its name, of ledgers that parted.
+    named: BTreeSet<(String, String)>,
     reports: BTreeMap<[u8; 32], Reply>,
 }
 
@@ -130,6 +138,8 @@ impl Server {
             rows: BTreeMap::new(),
             counted: BTreeMap::new(),
             sum: 0,
+            numbered: BTreeMap::new(),
+            named: BTreeSet::new(),
             reports: BTreeMap::new(),
         };
         Self { db, broken, grace, seen_revision: 0, tokens: 0, answered_good_heartbeat: false }
@@ -344,9 +354,8 @@ impl Server {
         let instance = row.instance;
         match self.new_lines(row.ledger, report) {
             Ok(fresh) => {
-                let dedupe = self.broken != Some(Broken::ServerCountsTwice);
                 for line in fresh {
-                    self.count(line, dedupe);
+                    self.count(line, &report.key);
                 }
             }
             Err(refusal) => return refusal,
@@ -397,12 +406,36 @@ impl Server {
         if met || blind { Ok(&report.lines[fresh..]) } else { Err(Reply::LedgerForked) }
     }
 
-    fn count(&mut self, line: &Line, dedupe: bool) {
-        for event in line.read().unwrap().events {
+    fn count(&mut self, line: &Line, key: &str) {
+        let content = line.read().unwrap();
+        let ledger = content.ledger.unwrap();
+        let own = ledger == key || self.broken == Some(Broken::ServerBelievesCopiedNumbers);
+        for (event, number) in content.events.iter().zip(content.numbers) {
             let name = event["id"].as_str().unwrap().to_owned();
             let amount = event["data"].as_u64().unwrap();
-            if self.db.counted.insert(name, amount).is_none() || !dedupe {
+            let new = self.is_new(&ledger, own, i64::try_from(number).unwrap(), &name);
+            if new || self.broken == Some(Broken::ServerCountsTwice) {
+                self.db.counted.insert(name, amount);
                 self.db.sum += amount;
+            }
+        }
+    }
+
+    /// As the service's `usage/reported.rs` does, with the very function that decides there.
+    fn is_new(&mut self, ledger: &str, own: bool, number: i64, name: &str) -> bool {
+        let (mark, recorded) = self.db.numbered.entry(ledger.to_owned()).or_default();
+        if self.broken == Some(Broken::ServerBelievesCopiedNumbers) && number <= mark.last {
+            return false;
+        }
+        match mark.way(own, number) {
+            Way::Number => {
+                recorded.push(name.to_owned());
+                true
+            }
+            Way::Name => {
+                let since = recorded.get(usize::try_from(mark.last).unwrap()..).unwrap_or(&[]);
+                let known = since.iter().any(|other| other == name);
+                !known && self.db.named.insert((ledger.to_owned(), name.to_owned()))
             }
         }
     }

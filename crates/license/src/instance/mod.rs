@@ -18,4 +18,6 @@ mod statements;
 
 pub use key::{InstanceKey, InstancePublicKey, SEED_LEN};
 pub use statement::{Error, STATEMENT_LEN_MAX, Stated, Statement, StatementKind, sign, verify};
-pub use statements::{Proof, Purpose, ReportHead, Request, RequestKind, Return};
+pub use statements::{
+    Proof, Purpose, ReportHead, Request, RequestKind, Return, SliceAsked, SliceBack, SliceRequest,
+};

@@ -21,6 +21,8 @@ pub enum StatementKind {
     Report,
     /// Goes with a call of the license service.
     Proof,
+    /// Asks for a slice of a quota, or gives one back.
+    Slice,
 }
 
 impl StatementKind {
@@ -31,6 +33,7 @@ impl StatementKind {
             Self::Return => "tenure-return+jwt",
             Self::Report => "tenure-report+jwt",
             Self::Proof => "tenure-proof+jwt",
+            Self::Slice => "tenure-slice+jwt",
         }
     }
 
@@ -41,6 +44,7 @@ impl StatementKind {
             Self::Return => "urn:tenure:return",
             Self::Report => "urn:tenure:report",
             Self::Proof => "urn:tenure:proof",
+            Self::Slice => "urn:tenure:slice",
         }
     }
 }

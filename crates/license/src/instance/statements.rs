@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tenure_core::{InstanceId, LicenseId};
+use tenure_core::{InstanceId, LicenseId, Quantity};
 
 use super::{InstancePublicKey, Statement, StatementKind};
 use crate::{Digest, chain::Head};
@@ -139,6 +139,48 @@ pub struct ReportHead {
     pub receipt: Option<String>,
 }
 
+/// A slice of a quota that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceAsked {
+    /// Its name, made by the instance: asked for again under one name, it is one slice.
+    pub slice: String,
+    /// Id of the meter.
+    pub meter: String,
+    /// The least that is of use, in the unit of the meter's events.
+    pub needed: Quantity,
+}
+
+/// A slice of which the instance will use no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceBack {
+    /// Its name.
+    pub slice: String,
+    /// All that was used of it, reported or not.
+    pub used: Quantity,
+}
+
+/// Asks for a slice of a quota that several instances share, gives slices back, or both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceRequest {
+    /// [`StatementKind::audience`] of slices.
+    pub aud: String,
+    /// The instance's public key.
+    pub key: InstancePublicKey,
+    /// The instance.
+    pub instance: InstanceId,
+    /// The license under which it uses the quota.
+    pub license: LicenseId,
+    /// The instance's clock.
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    pub iat: Timestamp,
+    /// What it wants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<SliceAsked>,
+    /// What it gives back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub back: Vec<SliceBack>,
+}
+
 macro_rules! statements {
     ($($claims:ident),+) => {$(
         impl Statement for $claims {
@@ -157,5 +199,6 @@ macro_rules! statements {
     (@kind Request) => { StatementKind::Request };
     (@kind Return) => { StatementKind::Return };
     (@kind ReportHead) => { StatementKind::Report };
+    (@kind SliceRequest) => { StatementKind::Slice };
 }
-statements!(Proof, Request, Return, ReportHead);
+statements!(Proof, Request, Return, ReportHead, SliceRequest);

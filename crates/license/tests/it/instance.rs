@@ -45,7 +45,7 @@ fn lines(count: u64) -> Vec<Line> {
     (1..=count)
         .map(|n| {
             let event = json!({"specversion": "1.0", "id": n.to_string(), "type": "agent.run"});
-            let line = ledger::append(head, &Content { at: now(), events: vec![event] }).unwrap();
+            let line = ledger::append(head, &Content::new(now(), vec![event])).unwrap();
             head = Some(line.head());
             line
         })

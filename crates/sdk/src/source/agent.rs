@@ -7,6 +7,8 @@ use reqwest::header;
 use serde::Deserialize;
 use serde_json::Value;
 use tenure_api::usage::Event;
+use tenure_core::Quantity;
+use tenure_license::enforcement::Decision;
 
 use super::Grant;
 use crate::{Error, http};
@@ -60,6 +62,18 @@ impl Agent {
             floor: moment(&answer.floor),
             ..Grant::default()
         })
+    }
+
+    /// Checks a quota and records the event, both or neither.
+    pub(crate) async fn consume(
+        &self,
+        quota: &str,
+        quantity: Quantity,
+        event: &Event,
+    ) -> Result<Decision, Error> {
+        let url = format!("{}/v1/quota/{quota}/consume", self.address);
+        let body = serde_json::json!({ "quantity": quantity, "event": event });
+        http::send(self.http.post(url).bearer_auth(&self.secret).json(&body)).await
     }
 
     pub(super) async fn send_usage(&self, events: &[Event]) -> Result<Vec<String>, Error> {

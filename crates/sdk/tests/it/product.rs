@@ -4,7 +4,10 @@ use std::fs;
 
 use jiff::Timestamp;
 use serde_json::json;
-use tenure_core::clock::{Clock, ManualClock};
+use tenure_core::{
+    Quantity,
+    clock::{Clock, ManualClock},
+};
 use tenure_license::file;
 use tenure_sdk::{Error, License, QUEUE_MAX, Reason, Settings, State, Tenure, Work};
 
@@ -98,6 +101,34 @@ fn an_agent_that_is_gone_changes_nothing_and_an_older_revision_neither() {
     other.answers(AGENT_LICENSE, 200, json!({"license": license(|_| ())}));
     assert_eq!(tenure.refresh().unwrap_err().code(), "license_older");
     assert_eq!((tenure.state(), tenure.claims().revision), (State::Active, 4));
+}
+
+#[test]
+fn a_quota_is_used_and_recorded_in_one_call() {
+    const CONSUME: &str = "/v1/quota/agent_runs/consume";
+    let dir = tempfile::tempdir().unwrap();
+    let other = Other::start(AGENT_LICENSE, json!({"license": license(|_| ())}));
+    let tenure = start(with_agent(&other, &dir)).unwrap();
+    let granted =
+        json!({"allowed": true, "status": 200, "code": "ok", "message": null, "banner": false});
+    other.answers(CONSUME, 200, granted);
+    let data = Some(json!({"runs": "1"}));
+    let used = tenure.consume("agent_runs", 1_u32, "agent.run", data, Some("run-17"));
+    assert!(used.unwrap().allowed);
+    let asked = other.asked().pop().unwrap();
+    assert_eq!((&*asked.0, &asked.2["quantity"]), (CONSUME, &json!("1")));
+    assert_eq!(asked.2["event"]["id"], "run-17");
+    assert_eq!(asked.2["event"]["type"], "agent.run");
+    let words = "Monthly quota exceeded: 3/3.";
+    let refused = json!({"allowed": false, "status": 402, "code": "quota_exceeded",
+        "message": words, "banner": false});
+    other.answers(CONSUME, 200, refused);
+    let half: Quantity = "0.5".parse().unwrap();
+    let used = tenure.consume("agent_runs", half, "agent.run", None, None).unwrap();
+    assert_eq!((used.allowed, used.status, used.message.as_deref()), (false, 402, Some(words)));
+    let alone = start(offline(license(|_| ()))).unwrap();
+    let none = alone.consume("agent_runs", 1_u32, "agent.run", None, None);
+    assert_eq!(none.unwrap_err().code(), "agent_missing");
 }
 
 #[test]

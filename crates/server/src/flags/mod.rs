@@ -26,7 +26,7 @@ pub async fn facts(
     let situation = known_situation(app, tenant, subscription).await?;
     let resolved = entitlements::read(app, tenant, subscription).await?;
     let facts = facts_of(&situation.catalog.product, &resolved.entitlements);
-    Ok(Facts { withheld: situation.is_withheld(), ..facts })
+    Ok(Facts { withheld: situation.is_withheld(app.now()), ..facts })
 }
 
 fn facts_of(product: &Product, now: &Entitlements) -> Facts {

@@ -37,7 +37,7 @@ pub async fn consume(
 ) -> Result<Consumed, Problem> {
     let now = app.now();
     let situation = known_situation(app, principal.tenant, principal.subscription).await?;
-    refuse_withheld(&situation)?;
+    refuse_withheld(&situation, now)?;
     check_name(Some(&asked.id), asked.source.as_deref())?;
     let entitlements =
         resolve(&situation.catalog.product, &situation.terms, now).map_err(not_resolved)?;

@@ -281,6 +281,7 @@ pub(super) async fn lock(
         "SELECT id, source, meter_id, window_start, window_end, quantity, status, expires_at, committed
          FROM quota_reservations
          WHERE tenant_id = $1 AND subscription_id = $2 AND environment = $3 AND id = $4
+             AND instance_id IS NULL
          FOR NO KEY UPDATE",
         tenant,
         subscription.uuid(),

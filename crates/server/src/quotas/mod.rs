@@ -4,7 +4,8 @@
 //! One row a (subscription, meter, window) holds what was recorded and what is
 //! held. Recording a usage event and counting it are one transaction
 //! ([`count()`], called by `usage`), so the check and the record cannot diverge.
-//! A reservation's name is the name of the usage event that it becomes.
+//! A reservation's name is the name of the usage event that it becomes; one that
+//! is a slice ([`slices`]) becomes many.
 //!
 //! Owns: reserve, commit, release, expire; consuming in one step; announcing
 //! thresholds. Refuses: more than a limit that blocks. Usage that is reported
@@ -22,9 +23,13 @@ mod db;
 mod expiry;
 mod limited;
 mod reserve;
+pub mod slices;
+pub mod slices_api;
+mod slices_db;
 pub(crate) mod standing;
 pub(crate) mod upgrade;
 
+use jiff::Timestamp;
 use tenure_api::quota::Quotas;
 use tenure_catalog::{Over, resolve};
 use tenure_core::{SubscriptionId, TenantId};
@@ -87,9 +92,9 @@ pub async fn list(
 }
 
 /// 403 where access is withheld: nothing new is begun then.
-fn refuse_withheld(situation: &Situation) -> Result<(), Problem> {
-    match situation.is_withheld() {
-        true => Err(Problem::forbidden(situation.why_withheld())),
+fn refuse_withheld(situation: &Situation, now: Timestamp) -> Result<(), Problem> {
+    match situation.is_withheld(now) {
+        true => Err(Problem::forbidden(situation.why_withheld(now))),
         false => Ok(()),
     }
 }

@@ -40,7 +40,7 @@ pub async fn reserve(
 ) -> Result<Reservation, Problem> {
     let now = app.now();
     let situation = known_situation(app, principal.tenant, principal.subscription).await?;
-    refuse_withheld(&situation)?;
+    refuse_withheld(&situation, now)?;
     let entitlements =
         resolve(&situation.catalog.product, &situation.terms, now).map_err(not_resolved)?;
     let limited = Limited::find(&situation, &entitlements, &new.meter)?;

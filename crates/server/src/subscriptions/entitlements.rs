@@ -43,19 +43,31 @@ pub(crate) async fn situation(
 }
 
 impl Situation {
-    /// Whether access is withheld: of the tenant, or of this subscription.
-    pub(crate) fn is_withheld(&self) -> bool {
+    /// Whether access is withheld: of the tenant, or of this subscription. A trial that nobody
+    /// bought is over by itself.
+    pub(crate) fn is_withheld(&self, now: Timestamp) -> bool {
         let ended = matches!(
             self.subscription.status,
             SubscriptionStatus::Suspended | SubscriptionStatus::Cancelled
         );
-        ended || self.tenant.status != TenantStatus::Active
+        ended || self.tenant.status != TenantStatus::Active || self.trial_over(now).is_some()
     }
 
-    pub(crate) fn why_withheld(&self) -> String {
+    /// When the trial ended, if it did and nobody bought.
+    fn trial_over(&self, now: Timestamp) -> Option<Timestamp> {
+        let of = &self.subscription;
+        let ends = of.trial_ends_at.filter(|_| of.status == SubscriptionStatus::Trial);
+        ends.filter(|ends| *ends <= now)
+    }
+
+    pub(crate) fn why_withheld(&self, now: Timestamp) -> String {
+        let contact = &self.catalog.product.sales_contact;
+        if let (Some(ended), TenantStatus::Active) = (self.trial_over(now), self.tenant.status) {
+            return format!("The trial ended at {ended}. To go on, contact {contact}.");
+        }
         format!(
-            "Access is withheld: the tenant is {}, the subscription {}. Contact {}.",
-            self.tenant.status, self.subscription.status, self.catalog.product.sales_contact
+            "Access is withheld: the tenant is {}, the subscription {}. Contact {contact}.",
+            self.tenant.status, self.subscription.status
         )
     }
 
@@ -112,16 +124,17 @@ pub async fn read(
     let resolved = Arc::new(Resolved {
         etag: format!("\"{}\"", &Digest::sha256(&body).to_string()[..24]),
         body: body.into(),
-        withheld: situation.is_withheld().then(|| situation.why_withheld()),
-        holds_until: next_change(&situation.terms, now),
+        withheld: situation.is_withheld(now).then(|| situation.why_withheld(now)),
+        holds_until: next_change(&situation, now),
         entitlements,
     });
     app.entitlements_cache().put(ticket, key, resolved.clone());
     Ok(resolved)
 }
 
-/// The next moment at which a date in the terms changes something.
-fn next_change(terms: &Terms, now: Timestamp) -> Option<Timestamp> {
+/// The next moment at which a date of the subscription changes something.
+fn next_change(situation: &Situation, now: Timestamp) -> Option<Timestamp> {
+    let terms = &situation.terms;
     let items = terms.items.iter().flat_map(|item| [Some(item.from), item.to]);
     let contracts = terms.contracts.iter().flat_map(|contract| {
         let prices = contract.prices.iter().map(|entry| entry.when);
@@ -132,5 +145,6 @@ fn next_change(terms: &Terms, now: Timestamp) -> Option<Timestamp> {
         prices.chain(limits).chain(features).chain(values).chain(rates)
     });
     let dates = contracts.flat_map(|when| [Some(when.from), when.to]);
-    items.chain(dates).chain([terms.end]).flatten().filter(|at| *at > now).min()
+    let ends = [terms.end, situation.subscription.trial_ends_at];
+    items.chain(dates).chain(ends).flatten().filter(|at| *at > now).min()
 }

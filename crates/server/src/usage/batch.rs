@@ -246,6 +246,12 @@ impl<'a, 's> Batch<'a, 's> {
         all
     }
 
+    /// Each numbered event that could be recorded, with its place.
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (usize, &Checked<'a>)> {
+        let usable = self.numbered.iter().filter(|entry| entry.is_new());
+        usable.map(|entry| (entry.index, &entry.event))
+    }
+
     /// Tells each numbered event's outcome, given the payloads that were
     /// recorded under settled numbers, and moves the watermarks on.
     pub(super) fn resolve_numbers(

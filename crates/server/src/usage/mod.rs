@@ -30,6 +30,7 @@ pub mod live;
 pub(crate) mod raw;
 mod rebuild;
 pub mod refused;
+pub(crate) mod reported;
 pub mod retention;
 pub mod series;
 mod store;

@@ -21,8 +21,6 @@ use crate::{
 pub const DAYS_MAX: u16 = 400;
 /// Days of the series when the caller does not say.
 pub const DAYS_DEFAULT: u16 = 30;
-/// Per cent at which a limit that says nothing else warns, as quotas do.
-const WARN_AT_DEFAULT: [u32; 1] = [80];
 
 /// Usage of every meter in its present window, and a series of `days` days.
 pub async fn summary(

@@ -11,20 +11,20 @@ use tenure_license::State;
 use crate::harness::{ADMIN, TestServer};
 
 const LICENSES: &str = "/api/v1/admin/tenants/acme/licenses";
-const PRODUCT: &str = include_str!("air_gapped_product.toml");
+pub(crate) const PRODUCT: &str = include_str!("air_gapped_product.toml");
 
 /// A customer, `acme`, with a license, and room for its machines.
-struct Customer {
-    test: TestServer,
-    dir: tempfile::TempDir,
-    subscription: String,
+pub(crate) struct Customer {
+    pub(crate) test: TestServer,
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) subscription: String,
     license: String,
     key: String,
     keys: String,
 }
 
 impl Customer {
-    async fn of(product: &str, plan: &str, model: &str) -> Self {
+    pub(crate) async fn of(product: &str, plan: &str, model: &str) -> Self {
         let test = TestServer::empty().await;
         test.load(product).await;
         let wanted = json!({ "product": "vault", "plan": plan, "model": model });
@@ -42,7 +42,7 @@ impl Customer {
         }
     }
 
-    fn settings(&self, machine: &str) -> Settings {
+    pub(crate) fn settings(&self, machine: &str) -> Settings {
         let mut settings = Settings::new(self.dir.path().join(machine), self.keys.clone());
         settings.server = Some(self.test.url(""));
         settings.name = Some(machine.to_owned());
@@ -50,8 +50,12 @@ impl Customer {
         settings
     }
 
-    async fn start(&self, machine: &str) -> Arc<Agent> {
+    pub(crate) async fn start(&self, machine: &str) -> Arc<Agent> {
         self.open(self.settings(machine), &self.key).await.expect("the agent starts")
+    }
+
+    pub(crate) async fn try_start(&self, machine: &str) -> Result<Arc<Agent>, tenure_agent::Error> {
+        self.open(self.settings(machine), &self.key).await
     }
 
     async fn open(&self, settings: Settings, key: &str) -> Result<Arc<Agent>, tenure_agent::Error> {
@@ -79,7 +83,7 @@ impl Customer {
     }
 
     /// What the bill says was used of a meter in the present window.
-    async fn used(&self) -> String {
+    pub(crate) async fn used(&self) -> String {
         let path = format!("/api/v1/admin/tenants/acme/subscriptions/{}/usage", self.subscription);
         let usage = self.test.get(ADMIN, &path).await.expect(200);
         usage["meters"][0]["used"].as_str().unwrap().to_owned()
@@ -90,18 +94,18 @@ impl Customer {
         self.test.get(ADMIN, &path).await.expect(200)
     }
 
-    fn pass(&self, time: SignedDuration) {
+    pub(crate) fn pass(&self, time: SignedDuration) {
         let to = self.test.clock_now().checked_add(time).unwrap();
         self.test.advance_to(&to.to_string());
     }
 }
 
-const fn days(count: i64) -> SignedDuration {
+pub(crate) const fn days(count: i64) -> SignedDuration {
     SignedDuration::from_hours(24 * count)
 }
 
 /// Every call that is due.
-async fn settle(agent: &Agent) {
+pub(crate) async fn settle(agent: &Agent) {
     for _ in 0..20 {
         if agent.step().await.expect("a round") > agent.now() {
             return;
@@ -109,7 +113,7 @@ async fn settle(agent: &Agent) {
     }
 }
 
-fn state(agent: &Agent) -> State {
+pub(crate) fn state(agent: &Agent) -> State {
     agent.view().verdict(agent.now()).expect("a license").state
 }
 
@@ -118,7 +122,7 @@ fn reason(agent: &Agent) -> &'static str {
 }
 
 /// The local API, as the product calls it.
-struct Product {
+pub(crate) struct Product {
     base: String,
     secret: String,
     http: reqwest::Client,
@@ -132,7 +136,7 @@ impl Drop for Product {
 }
 
 impl Product {
-    async fn beside(agent: &Arc<Agent>) -> Self {
+    pub(crate) async fn beside(agent: &Arc<Agent>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let router = local::router(agent.clone());
@@ -141,22 +145,22 @@ impl Product {
         Self { base, secret, http: reqwest::Client::new(), served }
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(&self.secret);
         request.send().await.unwrap().json().await.unwrap()
     }
 
-    async fn post(&self, path: &str, body: Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Value {
         let request = self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.secret);
         request.json(&body).send().await.unwrap().json().await.unwrap()
     }
 
-    async fn run(&self, ids: std::ops::Range<u32>, at: Timestamp) {
+    pub(crate) async fn run(&self, ids: std::ops::Range<u32>, at: Timestamp) {
         let count = ids.len();
         assert_eq!(self.send(ids, at).await["accepted"], count);
     }
 
-    async fn send(&self, ids: std::ops::Range<u32>, at: Timestamp) -> Value {
+    pub(crate) async fn send(&self, ids: std::ops::Range<u32>, at: Timestamp) -> Value {
         let events: Vec<Value> = ids
             .map(|n| {
                 json!({ "specversion": "1.0", "id": format!("run-{n}"), "source": "/prod-1",
@@ -322,7 +326,7 @@ async fn usage_counts_once_through_crashes_and_days_without_a_vendor() {
 }
 
 /// The directory is free again once the old agent's tasks have ended.
-async fn reopened(customer: &Customer) -> Arc<Agent> {
+pub(crate) async fn reopened(customer: &Customer) -> Arc<Agent> {
     for _ in 0..10_000 {
         if let Ok(agent) = customer.open(customer.settings("prod-1"), &customer.key).await {
             return agent;
@@ -444,7 +448,7 @@ async fn a_copied_machine_without_a_network_goes_on_with_a_new_key_pair_as_it_is
     assert_eq!(customer.used().await, "30");
 }
 
-fn copy(from: &std::path::Path, to: &std::path::Path) {
+pub(crate) fn copy(from: &std::path::Path, to: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::create_dir(to).unwrap();
     std::fs::set_permissions(to, std::fs::Permissions::from_mode(0o700)).unwrap();

@@ -80,7 +80,7 @@ impl Site {
                        "type": "agent.run", "time": "2026-03-01T00:00:00Z"})
             })
             .collect();
-        self.ledger.push(ledger::append(self.head(), &Content { at: now(), events }).unwrap());
+        self.ledger.push(ledger::append(self.head(), &Content::new(now(), events)).unwrap());
     }
 
     pub fn report(&self, instance: InstanceId, license: LicenseId, from: usize) -> String {
@@ -156,6 +156,20 @@ async fn a_request_file_is_answered_with_a_license_for_that_instance_alone() {
 
     let (_, _, again) = vendor.license_for(&site, "req-1").await;
     assert_eq!(again["file"], answer["file"], "the same request, the same file");
+}
+
+#[tokio::test]
+async fn a_suspended_tenant_gets_no_file_as_it_gets_no_lease() {
+    let vendor = vendor().await;
+    let suspended = "/api/v1/admin/tenants/acme/suspend";
+    vendor.test.post(ADMIN, suspended, json!({})).await.expect(200);
+    let file = Site::new(1).request(RequestKind::Activation, Some(&vendor.key), None, "a");
+    let by_file = vendor.carry(file.clone()).await.expect(403);
+    let online = vendor.test.post(&vendor.key, "/api/v1/activate", json!({})).await.expect(403);
+    assert_eq!(by_file["type"], "urn:tenure:problem:access-withheld");
+    assert_eq!((&by_file["type"], &by_file["detail"]), (&online["type"], &online["detail"]));
+    vendor.test.post(ADMIN, "/api/v1/admin/tenants/acme/resume", json!({})).await.expect(200);
+    vendor.carry(file).await.expect(200);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@
 mod harness;
 
 mod agents;
+mod agents_numbers;
 mod analytics;
 mod analytics_pages;
 mod audit;
@@ -40,7 +41,9 @@ mod portal;
 mod quotas;
 mod signing;
 mod simulation;
+mod slices;
 mod softhsm;
+mod trials;
 mod usage;
 mod usage_bodies;
 mod usage_dimensions;

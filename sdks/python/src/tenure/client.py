@@ -16,7 +16,7 @@ from .enforcement import Decision
 from .errors import TenureError, TransportError
 from .keys import TrustSet
 from .presented import FILE_LEN_MAX, LicenseKey, read_presented
-from .quantity import Amount
+from .quantity import Amount, quantity as exact, show
 from .sources import AGENT_ADDRESS, Agent, Grant, Server
 from .state import Facts, State, Verdict, evaluate
 from .state_file import StateFile
@@ -131,6 +131,27 @@ class Tenure:
         """Records usage in the background; the event's id, or ``None`` when it was not taken
         (nowhere to send it, or the queue is full). Never waits."""
         return self.usage.record(kind, data, id=id, time=time) if self.usage else None
+
+    def consume(
+        self, quota: str, kind: str, data: dict | None = None, *,
+        quantity: Amount = 1, id: str | None = None, time: datetime | None = None,
+    ) -> Decision:
+        """Uses a part of a quota and records it, both or neither: the agent beside decides and
+        writes the event down in one step. ``quantity`` is what the quota's meter counts of the
+        event. ``id`` names what is counted, so that asking again after a lost answer counts once.
+        Waits for the agent's answer."""
+        if not isinstance(self._source, Agent) or self.usage is None:
+            raise TenureError("agent_missing", "quotas are used through an agent")
+        event = self.usage.event(kind, data, id=id, time=time)
+        answer = self._source.consume(quota, show(exact(quantity)), event)
+        message = answer.get("message")
+        return Decision(
+            allowed=answer.get("allowed") is True,
+            status=answer["status"] if type(answer.get("status")) is int else 402,
+            code=str(answer.get("code")),
+            message=message if isinstance(message, str) else None,
+            banner=answer.get("banner") is True,
+        )
 
     def refresh(self) -> None:
         """Asks agent or server now; raises :class:`TenureError` and keeps what is held."""

@@ -10,6 +10,7 @@ import platform
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote
 
 from ._http import call
 from .errors import TransportError
@@ -53,6 +54,11 @@ class Agent:
     def send_usage(self, events: list[dict]) -> dict:
         url = f"{self._address}/v1/usage"
         return call(url, self._secret, events, content_type=_BATCH, local=True)
+
+    def consume(self, quota: str, quantity: str, event: dict) -> dict:
+        """Checks a quota and records the event, both or neither."""
+        url = f"{self._address}/v1/quota/{quote(quota, safe='')}/consume"
+        return call(url, self._secret, {"quantity": quantity, "event": event}, local=True)
 
 
 class Server:

@@ -41,6 +41,15 @@ class Recorder:
         if len(self._queue) >= QUEUE_MAX:
             self._refuse(1, "the queue is full")
             return None
+        event = self.event(kind, data, id=id, time=time)
+        self._queue.append(event)
+        return event["id"]
+
+    def event(
+        self, kind: str, data: dict | None = None, *,
+        id: str | None = None, time: datetime | None = None,
+    ) -> dict:
+        """An event of this source, not queued."""
         moment = (time or datetime.now(timezone.utc)).astimezone(timezone.utc)
         event = {
             "specversion": "1.0", "id": id or str(uuid.uuid4()), "source": self._source,
@@ -48,8 +57,7 @@ class Recorder:
         }
         if data is not None:
             event["data"] = data
-        self._queue.append(event)
-        return event["id"]
+        return event
 
     @property
     def waiting(self) -> int:

@@ -21,6 +21,7 @@ use crate::{
         issuing::whole_second,
         missing, reports, require_active,
         service::{
+            activate::refuse_withheld,
             sign_with, slots,
             standing::{self, Standing},
         },
@@ -64,6 +65,7 @@ pub(super) async fn answer(
     let (tenant, license) = find(app, request, scope).await?;
     let standing = standing::load(app, tenant, license).await?.ok_or_else(missing)?;
     require_active(&standing.license)?;
+    refuse_withheld(&standing, call.now)?;
     let mut tx = app.db().tenant(tenant).await?;
     if !standing.lock(&mut tx).await? {
         return Err(Problem::unavailable("The license changes; try again."));

@@ -26,7 +26,7 @@ use tenure_license::{
     chain::Head,
     file::FileKind,
     instance::ReportHead,
-    ledger::{self, Report},
+    ledger::{self, Report, TakenOfSlice},
     token::{Kind, issuer},
 };
 use tenure_tenancy::TenantTx;
@@ -45,9 +45,13 @@ use crate::{
     deployments,
     http::{Cursor, Page, Problem},
     offboarding,
+    quotas::slices::Spent,
     subscriptions::entitlements::known_situation,
     trail::{self, Change},
-    usage,
+    usage::{
+        self,
+        reported::{InLedger, Told},
+    },
 };
 
 /// Largest report sent online, in bytes.
@@ -358,18 +362,30 @@ async fn record(
     let situation = known_situation(app, holder.tenant, holder.subscription).await?;
     let of = usage::Reported { situation: &situation, environment: holder.environment };
     let mut tally = Tally::default();
-    let mut waiting: Vec<&RawValue> = Vec::new();
-    for line in report.lines.iter().filter(|line| line.seq > known_seq) {
-        let events = events(line)?;
-        if waiting.len() + events.len() > usage::EVENTS_MAX {
-            tally.add(usage::record_reported(app, tx, &of, &waiting, now).await?);
+    let head = report.head.claims();
+    let own = head.key.thumbprint();
+    let entries: Vec<Entry<'_>> = report
+        .lines
+        .iter()
+        .filter(|line| line.seq > known_seq)
+        .map(entry)
+        .collect::<Result<_, _>>()?;
+    // What another key took before is given back by itself when its slices end.
+    let mine = entries.iter().filter(|entry| entry.is_own(&own));
+    let taken = mine.flat_map(|entry| &entry.taken);
+    let taken = taken.map(|taken| (taken.slice.clone(), taken.quantity.value()));
+    let spent = Spent::lock(tx, head.instance, taken).await?;
+    let mut waiting: Vec<Told<'_>> = Vec::new();
+    for entry in &entries {
+        if waiting.len() + entry.events.len() > usage::EVENTS_MAX {
+            tally.add(usage::reported::record(app, tx, &of, &waiting, now).await?);
             waiting.clear();
         }
-        waiting.extend(events);
+        waiting.extend(entry.told(&own));
     }
-    tally.add(usage::record_reported(app, tx, &of, &waiting, now).await?);
+    tally.add(usage::reported::record(app, tx, &of, &waiting, now).await?);
+    spent.settle(tx, head.instance).await?;
 
-    let head = report.head.claims();
     let id = ReportId::new(now);
     let product = &situation.catalog;
     let claims = ReceiptClaims {
@@ -401,21 +417,44 @@ async fn record(
     })
 }
 
-/// The events of an entry, as they were written.
-fn events(line: &ledger::Line) -> Result<Vec<&RawValue>, Problem> {
-    #[derive(Deserialize)]
-    struct Entry<'a> {
-        #[serde(borrow)]
-        events: Vec<&'a RawValue>,
-    }
+/// An entry, its events as they were written.
+#[derive(Deserialize)]
+struct Entry<'a> {
+    #[serde(default)]
+    ledger: Option<String>,
+    #[serde(default)]
+    numbers: Vec<i64>,
+    #[serde(default)]
+    taken: Vec<TakenOfSlice>,
+    #[serde(borrow)]
+    events: Vec<&'a RawValue>,
+}
+
+fn entry(line: &ledger::Line) -> Result<Entry<'_>, Problem> {
     let wrong = |error: String| {
         refused("report-bad-line", format!("Entry {} cannot be read: {error}.", line.seq))
     };
     // Read strictly first: a key given twice would be read differently elsewhere.
     line.read().map_err(wrong)?;
-    let entry: Entry<'_> =
-        serde_json::from_str(&line.content).map_err(|error| wrong(error.to_string()))?;
-    Ok(entry.events)
+    serde_json::from_str(&line.content).map_err(|error| wrong(error.to_string()))
+}
+
+impl<'a> Entry<'a> {
+    /// Whether it was written under the key that signed the report.
+    fn is_own(&self, own: &str) -> bool {
+        self.ledger.as_deref() == Some(own)
+    }
+
+    /// Its events with their numbers; `own` is the ledger of the report's key.
+    fn told<'e: 'a>(&'e self, own: &str) -> impl Iterator<Item = Told<'a>> {
+        let own = self.is_own(own);
+        self.events.iter().enumerate().map(move |(index, event)| {
+            let number = self.numbers.get(index).copied().filter(|number| *number > 0);
+            let place = self.ledger.as_deref().zip(number);
+            let place = place.map(|(ledger, number)| InLedger { ledger, number, own });
+            Told { event, place }
+        })
+    }
 }
 
 #[derive(Default)]

@@ -70,7 +70,7 @@ pub(super) async fn activate(
         Problem::new(StatusCode::UNAUTHORIZED, "license-unknown", "Unknown license", detail)
     };
     let mut standing = standing::read(app, held.tenant, held.license).await?.ok_or_else(unknown)?;
-    let asked = check(&standing, &held, proven, body)?;
+    let asked = check(&standing, &held, proven, body, now)?;
     // What is remembered of the license may be a second old: then once more, from the database.
     let done = match attempt(app, &standing, &asked, now).await? {
         Some(done) => done,
@@ -88,6 +88,7 @@ fn check(
     held: &Held,
     proven: Option<Proven>,
     body: Activate,
+    now: Timestamp,
 ) -> Result<Asked, Problem> {
     refuse_revoked(standing)?;
     let tenant = &standing.situation.tenant;
@@ -101,16 +102,7 @@ fn check(
             detail,
         ));
     }
-    if standing.situation.is_withheld() {
-        let subscription = &standing.situation.subscription;
-        let detail = format!(
-            "Access is withheld: the tenant is {}, the subscription {}. What runs goes on with \
-             the lease that it has.",
-            tenant.status, subscription.status
-        );
-        let title = "Access is withheld";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "access-withheld", title, detail));
-    }
+    refuse_withheld(standing, now)?;
     refuse_bound(held, proven.as_ref())?;
     sizes(&body)?;
     let deployment = place(standing, body.deployment_id)?;
@@ -132,6 +124,17 @@ fn refuse_revoked(standing: &Standing) -> Result<(), Problem> {
     let at = standing.license.revoked_at.map(|at| format!(" on {at}")).unwrap_or_default();
     let detail = format!("The license was taken back{at}. Contact the vendor to learn why.");
     Err(Problem::new(StatusCode::FORBIDDEN, "license-revoked", "The license is revoked", detail))
+}
+
+/// 403 where access is withheld: nothing is issued then, over the network or as a file.
+pub(crate) fn refuse_withheld(standing: &Standing, now: Timestamp) -> Result<(), Problem> {
+    if !standing.situation.is_withheld(now) {
+        return Ok(());
+    }
+    let why = standing.situation.why_withheld(now);
+    let detail = format!("{why} What runs goes on with the lease that it has.");
+    let title = "Access is withheld";
+    Err(Problem::new(StatusCode::FORBIDDEN, "access-withheld", title, detail))
 }
 
 /// A token that is bound to one instance opens nothing without its key.

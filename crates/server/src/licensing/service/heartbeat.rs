@@ -195,7 +195,7 @@ async fn slowly(
         instance.version = heard.body.version.clone();
     }
     let mut outcome = Outcome::default();
-    if heard.body.renew && in_force && standing.may_renew() {
+    if heard.body.renew && in_force && standing.may_renew(heard.now) {
         renew(app, &mut tx, heard, proven, &mut instance, &mut outcome).await?;
     }
     outcome.license_token = heard.newer_revision(&mut tx).await?;
@@ -302,7 +302,7 @@ impl Heard<'_> {
         if let Some(notice) = &verdict.notice {
             warnings.push(warning(&format!("license_{}", verdict.reason.code()), notice.clone()));
         }
-        if standing.situation.is_withheld() && !standing.is_revoked() {
+        if standing.situation.is_withheld(self.now) && !standing.is_revoked() {
             let message = "Access is withheld, so no lease is renewed. Contact the vendor.";
             warnings.push(warning("access_withheld", message));
         }

@@ -82,7 +82,7 @@ async fn contact(app: &App, heard: &Heard<'_>, id: InstanceId) -> Result<Outcome
     let (standing, body, now) = (&heard.standing, heard.body, heard.now);
     let (stats, version) = (&body.usage_stats, body.version.as_deref());
     let mut tx = app.db().tenant(standing.tenant).await?;
-    let until = match standing.may_renew() {
+    let until = match standing.may_renew(now) {
         true => standing.lease_end(now)?.1,
         false => now,
     };
@@ -120,7 +120,7 @@ async fn again(
     }
     instance.last_seen_at = now;
     instance.stats = heard.body.usage_stats.clone();
-    if standing.may_renew() && !instance.holds_slot(now) {
+    if standing.may_renew(now) && !instance.holds_slot(now) {
         match slots::find(tx, standing, Some(id), now).await? {
             Slot::Full(full) => outcome.warnings.push(warning("no_free_slot", full.message())),
             slot => {

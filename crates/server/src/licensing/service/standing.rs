@@ -45,8 +45,8 @@ impl Standing {
     }
 
     /// Whether a lease may be signed: not taken back, and its subscription neither suspended nor over.
-    pub(crate) fn may_renew(&self) -> bool {
-        !self.is_revoked() && !self.situation.is_withheld()
+    pub(crate) fn may_renew(&self, now: Timestamp) -> bool {
+        !self.is_revoked() && !self.situation.is_withheld(now)
     }
 
     /// Locks the license, under which slots are given out one by one. Whether it is still what
