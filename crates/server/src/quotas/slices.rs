@@ -92,7 +92,7 @@ pub async fn exchange(app: &App, statement: &str) -> Result<Sliced, Problem> {
     if standing.is_revoked() {
         return Err(Problem::forbidden("The license is revoked."));
     }
-    refuse_withheld(&standing, now)?;
+    refuse_withheld(&standing, app.now())?;
     let slice = hand_out(app, tenant, &standing, request.instance, asked).await?;
     Ok(Sliced { slice: Some(slice) })
 }
