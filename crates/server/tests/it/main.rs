@@ -20,6 +20,7 @@ mod carried;
 mod clients;
 mod close;
 mod console;
+mod console_invoices;
 mod console_licenses;
 mod deployments;
 mod faults;

@@ -4,6 +4,7 @@ pub(super) mod actions;
 pub(super) mod bill;
 pub(super) mod deployments;
 pub(super) mod files;
+pub(super) mod invoices;
 pub(super) mod licenses;
 pub(super) mod overview;
 pub(super) mod products;

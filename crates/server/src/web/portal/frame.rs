@@ -13,6 +13,7 @@ pub(super) enum Section {
     Reports,
     Files,
     Usage,
+    Invoices,
 }
 
 /// An entry of the navigation.
@@ -48,7 +49,10 @@ impl Frame {
             ),
             Customer::Key(_) => (
                 "API key",
-                vec![link(Section::Usage, "Usage and bill", "/portal/usage", icons::OVERVIEW)],
+                vec![
+                    link(Section::Usage, "Usage and bill", "/portal/usage", icons::OVERVIEW),
+                    link(Section::Invoices, "Invoices", "/portal/invoices", icons::INVOICE),
+                ],
             ),
         };
         Self {

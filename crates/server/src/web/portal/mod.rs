@@ -7,6 +7,7 @@
 
 mod files;
 mod frame;
+mod invoices;
 mod license;
 mod session;
 mod sign_in;
@@ -42,6 +43,11 @@ pub(super) fn routes() -> Router<App> {
                 .layer(DefaultBodyLimit::max(upload::UPLOAD_BYTES_MAX)),
         )
         .route("/portal/usage", get(usage::show))
+        .route("/portal/invoices", get(invoices::list))
+        .route("/portal/invoices/{invoice}", get(invoices::show))
+        .route("/portal/invoices/{invoice}/lines/{line}", get(invoices::line))
+        .route("/portal/invoices/{invoice}/pdf", get(invoices::pdf))
+        .route("/portal/invoices/{invoice}/evidence", get(invoices::evidence))
         .route("/portal/{*rest}", any(missing))
         .layer(axum::Extension(limit))
 }
