@@ -86,7 +86,7 @@ async fn a_draft_is_issued_and_paid_from_its_page() {
             "This is a draft.",
             "issued by itself in 18 hours",
             "1 Mar 2026 to 31 Mar 2026",
-            "203 / 1 x $0.50",
+            "203 x $0.50",
             "$200.50",
             "Drafted",
         ],
@@ -156,13 +156,13 @@ async fn a_line_is_led_back_to_its_events_and_says_when_they_do_not_agree() {
             "$101.50",
             "/console/products/kg-rca/versions/1",
             "generation 0",
-            ">q0",
+            "1 Mar 2026, 00:00:00",
         ],
     );
     let next = between(&first.text, "?events=", "#events").to_owned();
     let second = browser.get(&format!("{line}?events={next}")).await;
     says(&second, &["First page"]);
-    let id = |page: &str| between(page, "<th scope=\"row\" class=\"main mono\">", "<").to_owned();
+    let id = |page: &str| between(page, "<th scope=\"row\" class=\"main\"><code>", "<").to_owned();
     assert_ne!(id(&second.text), id(&first.text));
     let base = browser.get(&format!("{path}/lines/1")).await;
     says(&base, &["<strong>Agrees.</strong>", "$99.00"]);
@@ -289,7 +289,7 @@ async fn a_viewer_looks_at_invoices_and_changes_nothing() {
     for page in ["/console/invoices", "/console/tenants/acme/invoices", path.as_str()] {
         let page = browser.get(page).await;
         says(&page, &["acme"]);
-        for words in ["Close what is due", "Add credit", "Issue now", ">Void<"] {
+        for words in ["Close what is due", "Add credit", "Issue now", "/void\""] {
             assert!(!page.text.contains(words), "{words}");
         }
     }
@@ -323,8 +323,8 @@ async fn a_customer_sees_what_was_issued_and_nobody_elses() {
         between(&list.text, "href=\"/portal/invoices/inv_", "\"")
     );
     let page = own.get(&path).await;
-    says(&page, &["acme", "203 / 1 x $0.50", "You need not believe it."]);
-    for words in ["/console/", "Mark as paid", ">Void<"] {
+    says(&page, &["acme", "203 x $0.50", "You need not believe it."]);
+    for words in ["/console/", "Mark as paid", "/void\""] {
         assert!(!page.text.contains(words), "{words}: {}", page.text);
     }
     let line = own.get(&format!("{path}/lines/2")).await;

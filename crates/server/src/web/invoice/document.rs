@@ -167,7 +167,9 @@ fn facts(told: &Told) -> Vec<Fact> {
         Some(at) => facts.push(Fact::new("Due", day(at)).note(terms)),
         None => facts.push(Fact::new("Terms", terms)),
     }
-    facts.push(Fact::new("Still to be paid", summary.outstanding.display()));
+    if matches!(summary.status, InvoiceStatus::Issued | InvoiceStatus::Uncollectible) {
+        facts.push(Fact::new("Still to be paid", summary.outstanding.display()));
+    }
     facts
 }
 

@@ -88,7 +88,10 @@ pub(super) async fn list(
     };
     let rows = found.items.iter().map(row).collect();
     let (so_far, so_far_note) = so_far(&app, &key).await?;
-    let (open, open_note) = open(&found.items, now);
+    let (open, mut open_note) = open(&found.items, now);
+    if cursor.after.is_some() || found.next_cursor.is_some() {
+        open_note.push_str(", of those on this page");
+    }
     page(&InvoicesPage {
         frame: Frame::new(&visitor, &catalog.product, Section::Invoices),
         plan,

@@ -47,12 +47,14 @@ pub async fn own(
 }
 
 impl IntoResponse for Pdf {
-    /// Shown by a browser, and saved under its name.
+    /// Shown by a browser, and saved under its name. The policy of pages would keep a
+    /// browser's own viewer from drawing it.
     fn into_response(self) -> Response {
         let headers = [
             (header::CONTENT_TYPE, "application/pdf".to_owned()),
             (header::CONTENT_DISPOSITION, format!("inline; filename=\"{}\"", self.name)),
             (header::CACHE_CONTROL, "no-store".to_owned()),
+            (header::CONTENT_SECURITY_POLICY, "frame-ancestors 'none'".to_owned()),
         ];
         (headers, self.bytes).into_response()
     }

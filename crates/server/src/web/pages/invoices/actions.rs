@@ -130,7 +130,7 @@ impl Step {
                 Field::new("amount", "Amount", Input::Text(String::new()))
                     .hint("With tax, such as 49.90. Left out: all that is left of the invoice."),
                 Field::new("reason", "Reason", Input::Text(String::new()))
-                    .hint("On the credit note.")
+                    .hint("Stands on the credit note.")
                     .required(),
                 Field::new("once", "", Input::Once(once)),
             ],
@@ -155,22 +155,26 @@ async fn form(
     signed_in.admin()?;
     let invoice = invoices::read(app, tenant.id, id).await?;
     let name = title(&invoice.summary);
+    let called = match &invoice.summary.number {
+        Some(number) => format!("invoice {number}"),
+        None => "this draft".to_owned(),
+    };
     let path = format!("{}/{id}", base(tenant));
     Ok(FormPage {
         frame: Frame::new(app, signed_in, Section::Invoices).await?,
         heading: match step {
             Step::Issue => "Issue this draft?".to_owned(),
-            Step::Pay => format!("Mark {name} as paid?"),
-            Step::Credit => format!("Credit note for {name}"),
-            Step::GiveUp => format!("Give {name} up?"),
-            Step::Void => format!("Void {name}?"),
+            Step::Pay => format!("Mark {called} as paid?"),
+            Step::Credit => format!("Credit note for {called}"),
+            Step::GiveUp => format!("Give {called} up?"),
+            Step::Void => format!("Void {called}?"),
         },
         lede: step.consequence(&invoice),
         crumbs: crumbs(tenant, Some((id, name))),
         action: format!("{path}/{}", step.word()),
         fields: step.fields(app),
         error: None,
-        button: step.button(),
+        button: if step == Step::Credit { "Give credit note" } else { step.button() },
         danger: step.class() == "danger",
         back: path,
     })

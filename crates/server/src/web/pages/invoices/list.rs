@@ -126,7 +126,7 @@ pub(in crate::web) async fn list(
     let sums = totals::read(&app, &every).await?.items;
     let applied = filters.applied(&frame);
     let first_run = found.items.is_empty() && applied.is_empty() && cursor.after.is_none();
-    let newest = runs::list(&app).await?.into_iter().next();
+    let newest = runs::newest(&app, 1).await?.into_iter().next();
     let first = Filters { cursor: String::new(), ..filters.clone() };
     let next = found.next_cursor.map(|cursor| Filters { cursor, ..filters.clone() }.address());
     page(&InvoicesPage {

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Runs that are shown.
-const RUNS_SHOWN: usize = 31;
+const RUNS_SHOWN: i64 = 31;
 
 /// A run.
 pub(super) struct RunRow {
@@ -86,12 +86,12 @@ pub(in crate::web) async fn list(
     signed_in: SignedIn,
 ) -> Result<Response, Problem> {
     let frame = Frame::new(&app, &signed_in, Section::Invoices).await?;
-    let all = runs::list(&app).await?;
+    let all = runs::newest(&app, RUNS_SHOWN).await?;
     let now = app.now();
     let failures: Vec<&RunFailure> = all.iter().flat_map(|run| &run.failures).collect();
     page(&RunsPage {
         failures: failed(&app, &failures, now).await?,
-        rows: all.into_iter().take(RUNS_SHOWN).map(|run| RunRow::new(run, now)).collect(),
+        rows: all.into_iter().map(|run| RunRow::new(run, now)).collect(),
         frame,
     })
 }
