@@ -173,6 +173,7 @@ fn api() -> OpenApiRouter<App> {
         // Invoices
         .routes(routes!(billing::invoices::api::list))
         .routes(routes!(billing::invoices::api::csv))
+        .routes(routes!(billing::invoices::totals::show))
         .routes(routes!(billing::invoices::api::show))
         .routes(routes!(billing::invoices::api::issue))
         .routes(routes!(billing::invoices::api::pay))
@@ -181,6 +182,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(billing::invoices::api::credit))
         .routes(routes!(billing::invoices::own::list))
         .routes(routes!(billing::invoices::own::show))
+        .routes(routes!(billing::invoices::pdf::api::show))
+        .routes(routes!(billing::invoices::pdf::api::own))
         .routes(routes!(billing::evidence::api::explain))
         .routes(routes!(billing::evidence::api::explain_own))
         .routes(routes!(billing::evidence::api::export))

@@ -43,6 +43,21 @@ pub struct Once {
     digest: [u8; 32],
 }
 
+impl Once {
+    /// Of a form with a key of its own: sent twice by a double click or a reload, it
+    /// does its work once. `asked` is everything that was filled in.
+    pub(crate) fn of_form(key: &str, asked: &str) -> Option<Self> {
+        let usable = !key.is_empty() && key.len() <= KEY_LEN_MAX;
+        let digest = *Digest::sha256(asked.as_bytes()).as_bytes();
+        usable.then(|| Self { key: format!("form:{key}"), digest })
+    }
+}
+
+/// Whether the work of that call was done before.
+pub(crate) async fn was_done(app: &App, call: &Call) -> Result<bool, Problem> {
+    Ok(replay(app, call).await?.is_some())
+}
+
 /// A JSON body and the idempotency key it came with.
 pub struct Keyed<T> {
     /// The body.

@@ -224,3 +224,25 @@ pub(super) async fn subscriptions_by_plan(
     .await?;
     Ok(rows)
 }
+
+/// Whose an invoice of a list is.
+pub(super) struct Whose {
+    pub(super) id: TenantId,
+    pub(super) name: String,
+    pub(super) slug: String,
+    pub(super) zone: String,
+    /// Its record is gone; invoices stay.
+    pub(super) deleted: bool,
+}
+
+pub(super) async fn whose(tx: &mut VendorTx, tenants: &[Uuid]) -> Result<Vec<Whose>, Problem> {
+    let rows = sqlx::query_as!(
+        Whose,
+        r#"SELECT id AS "id: TenantId", name, slug, time_zone AS zone, status = 'deleted' AS "deleted!"
+           FROM tenants WHERE id = ANY($1)"#,
+        tenants
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows)
+}

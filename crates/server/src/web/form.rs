@@ -26,6 +26,8 @@ pub(super) enum Input {
     Text(String),
     /// Yes or no.
     Check(bool),
+    /// Carried along and not shown: the key under which a form does its work once.
+    Once(String),
 }
 
 /// One field. Its name is the one of the API, so that problems find it.
@@ -60,7 +62,9 @@ impl Field {
                     choice.chosen = choice.value == given;
                 }
             }
-            Input::Date(value) | Input::Text(value) => *value = given.to_owned(),
+            Input::Date(value) | Input::Text(value) | Input::Once(value) => {
+                *value = given.to_owned();
+            }
             Input::Check(on) => *on = !given.is_empty(),
         }
         self

@@ -14,6 +14,7 @@ pub(super) const SERIES: [&str; 5] = ["s1", "s2", "s3", "s4", "s5"];
 pub(super) enum Section {
     Overview,
     Tenants,
+    Invoices,
     Products,
     Analytics,
     Files,
@@ -75,6 +76,10 @@ impl Frame {
 
     pub(super) fn in_tenants(&self) -> bool {
         self.section == Section::Tenants
+    }
+
+    pub(super) fn in_invoices(&self) -> bool {
+        self.section == Section::Invoices
     }
 
     pub(super) fn in_products(&self) -> bool {

@@ -23,6 +23,7 @@ icons! {
     INFO = r#"<circle cx="8" cy="8" r="6"/><path d="M8 7.4v3.6M8 5v.1"/>"#;
     FILE = r#"<path d="M3.5 1.8h6l3 3v9.4h-9zM9.3 2v3h3M5.7 8.2h4.6M5.7 10.8h4.6"/>"#;
     CHART = r#"<path d="M2.5 2.5v11h11M5.5 11V8M8.5 11V4.5M11.5 11V6.5"/>"#;
+    INVOICE = r#"<path d="M3.5 14.2V1.8h9v12.4l-1.8-1.2-1.4 1.2L8 13l-1.3 1.2L5.3 13zM5.8 5h4.4M5.8 7.6h4.4M8.4 10.2h1.8"/>"#;
     LICENSE = r#"<path d="M8 1.6 13 3.5v4c0 3.3-2 5.6-5 6.9-3-1.3-5-3.6-5-6.9v-4zM5.7 7.9l1.7 1.7 3-3.4"/>"#;
     INSTANCES = r#"<rect x="2.5" y="2.5" width="11" height="4.5" rx="1"/><rect x="2.5" y="9" width="11" height="4.5" rx="1"/><path d="M5 4.75h.1M5 11.25h.1"/>"#;
     KEY = r#"<circle cx="5.2" cy="10.8" r="2.7"/><path d="m7.2 8.8 6-6M11 5l2 2"/>"#;

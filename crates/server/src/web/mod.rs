@@ -17,6 +17,7 @@ mod errors;
 mod form;
 mod frame;
 mod icons;
+mod invoice;
 mod license;
 pub mod overview;
 mod pages;
@@ -41,8 +42,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{App, http::Problem};
 use pages::{
-    actions, analytics, deployments, files, licenses, overview as start, plans, products, sign_in,
-    subscription, tenant, tenants, try_file, usage,
+    actions, analytics, deployments, files, invoices, licenses, overview as start, plans, products,
+    sign_in, subscription, tenant, tenants, try_file, usage,
 };
 use sign_in_limit::SignInLimit;
 
@@ -92,6 +93,7 @@ pub fn routes(app: &App) -> Router<App> {
             get(actions::confirm_revoke).post(actions::revoke_key),
         )
         .merge(license_routes())
+        .merge(invoices::routes())
         .route(
             "/console/files",
             get(files::show)

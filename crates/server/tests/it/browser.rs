@@ -11,6 +11,7 @@ use tenure_license::instance::RequestKind;
 
 use crate::{
     carried::{Site, vendor},
+    console_invoices::{IN_GRACE, customer},
     harness::{ADMIN, TestServer},
 };
 
@@ -185,7 +186,7 @@ async fn staff_sign_in_find_a_tenant_and_see_usage_and_bill() {
     assert!(text.contains("$99.00"), "{text}");
 
     let base = format!("/console/tenants/{slug}");
-    let tabs = ["", "/usage", "/deployments", "/licenses", "/access", "/audit"]
+    let tabs = ["", "/usage", "/invoices", "/deployments", "/licenses", "/access", "/audit"]
         .map(|tab| format!("{base}{tab}"));
     let others = [
         "/console",
@@ -193,6 +194,8 @@ async fn staff_sign_in_find_a_tenant_and_see_usage_and_bill() {
         "/console/products",
         "/console/products/widget",
         "/console/files",
+        "/console/invoices",
+        "/console/invoices/runs",
     ];
     for path in tabs.iter().map(String::as_str).chain(others) {
         client.goto(&test.url(path)).await.unwrap();
@@ -272,6 +275,68 @@ async fn a_customer_signs_in_with_a_license_key_and_carries_a_file() {
         client.goto(&vendor.test.url(path)).await.unwrap();
         browser.fits_a_phone(path).await;
     }
+    assert_eq!(browser.complaints().await, json!([]));
+    browser.stop().await;
+}
+
+#[tokio::test]
+async fn staff_close_a_month_issue_its_invoice_and_lead_a_line_back_to_its_events() {
+    let Some(browser) = Browser::start().await else {
+        println!("left out: install chromium and chromium-driver (scripts/test does)");
+        return;
+    };
+    let test = TestServer::with_product(&["kg-rca"]).await;
+    let key = customer(&test, "northwind").await;
+    test.advance_to(IN_GRACE);
+    let client = &browser.client;
+    let press = async |text: &str| {
+        client.wait().for_element(Locator::LinkText(text)).await.unwrap().click().await.unwrap();
+    };
+    let submit = async || {
+        let button = client.wait().for_element(Locator::Css("main button[type=submit]")).await;
+        button.unwrap().click().await.unwrap();
+    };
+
+    client.goto(&test.url("/console/invoices")).await.unwrap();
+    client.find(Locator::Id("credential")).await.unwrap().send_keys(ADMIN).await.unwrap();
+    submit().await;
+    press("Close what is due").await;
+    client.wait().for_element(Locator::LinkText("Go back")).await.unwrap();
+    browser.fits_a_phone("the question").await;
+    submit().await;
+    client.wait().for_element(Locator::Id("runs")).await.unwrap();
+    assert!(browser.text().await.contains("0 of 1 done"));
+    tenure_server::jobs::run_due(test.app()).await.unwrap();
+    client.goto(&test.url("/console/invoices")).await.unwrap();
+    press("Draft").await;
+    client.wait().for_element(Locator::Css("table.lines")).await.unwrap();
+    browser.fits_a_phone("the draft").await;
+    press("Issue now").await;
+    client.wait().for_element(Locator::LinkText("Go back")).await.unwrap();
+    submit().await;
+    client.wait().for_element(Locator::LinkText("Mark as paid")).await.unwrap();
+    assert!(browser.text().await.contains("Invoice INV-000001"));
+    browser.fits_a_phone("the invoice").await;
+    press("Mark as paid").await;
+    client.wait().for_element(Locator::Id("paid_at")).await.unwrap();
+    submit().await;
+    client.wait().for_element(Locator::Css("h1 + .badge.ok")).await.unwrap();
+    let lines = client.find_all(Locator::Css("table.lines tbody th a")).await.unwrap();
+    lines[1].click().await.unwrap();
+    client.wait().for_element(Locator::Css("table.events")).await.unwrap();
+    let text = browser.text().await;
+    assert!(text.contains("Agrees. Computed again just now"), "{text}");
+    browser.fits_a_phone("the line").await;
+
+    client.goto(&test.url("/portal")).await.unwrap();
+    client.find(Locator::Id("key")).await.unwrap().send_keys(&key).await.unwrap();
+    submit().await;
+    press("Invoices").await;
+    press("INV-000001").await;
+    client.wait().for_element(Locator::Css("table.lines")).await.unwrap();
+    browser.fits_a_phone("the customer's invoice").await;
+    client.goto(&test.url("/portal/invoices")).await.unwrap();
+    browser.fits_a_phone("the customer's invoices").await;
     assert_eq!(browser.complaints().await, json!([]));
     browser.stop().await;
 }

@@ -214,7 +214,17 @@ async fn markup_in_a_name_is_text() {
     let (slug, _) = test.client("<script>alert(1)</script>", "pro").await;
     let browser = Browser::signed_in(&test, ADMIN).await;
     let paths = ["/console".to_owned(), "/console/tenants".to_owned()];
-    let tabs = ["", "/usage", "/deployments", "/licenses", "/access", "/audit", "/suspend"];
+    let tabs = [
+        "",
+        "/usage",
+        "/invoices",
+        "/credits/new",
+        "/deployments",
+        "/licenses",
+        "/access",
+        "/audit",
+        "/suspend",
+    ];
     let tabs = tabs.map(|tab| format!("/console/tenants/{slug}{tab}"));
     for path in paths.into_iter().chain(tabs) {
         let page = browser.get(&path).await;

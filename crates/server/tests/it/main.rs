@@ -23,6 +23,7 @@ mod carried;
 mod clients;
 mod close;
 mod console;
+mod console_invoices;
 mod console_licenses;
 mod costs;
 mod currencies;

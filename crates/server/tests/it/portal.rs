@@ -15,7 +15,7 @@ async fn sign_in(browser: &Browser<'_>, key: &str) -> Answer {
 }
 
 /// Signed in with that key.
-async fn visitor<'a>(test: &'a TestServer, key: &str) -> Browser<'a> {
+pub async fn visitor<'a>(test: &'a TestServer, key: &str) -> Browser<'a> {
     let mut browser = Browser::new(test);
     let answer = sign_in(&browser, key).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);

@@ -2,7 +2,9 @@
 
 mod close;
 mod evidence;
+mod pdf;
 mod show;
+mod totals;
 
 use std::path::PathBuf;
 
@@ -42,6 +44,9 @@ struct Filter {
     /// Slug of a product
     #[arg(long, value_name = "PRODUCT")]
     product: Option<String>,
+    /// Id or slug of a seller
+    #[arg(long, value_name = "SELLER")]
+    seller: Option<String>,
     /// Only periods that end at this moment or later
     #[arg(long, value_name = "MOMENT", value_parser = moment)]
     from: Option<jiff::Timestamp>,
@@ -56,6 +61,7 @@ impl Filter {
             ("tenant", self.tenant),
             ("status", self.status),
             ("product", self.product),
+            ("seller", self.seller),
             ("from", self.from.map(|at| at.to_string())),
             ("to", self.to.map(|at| at.to_string())),
         ];
@@ -89,6 +95,25 @@ enum InvoiceCommand {
   tenure invoice show acme-corp ACME-000042
   tenure invoice show acme-corp inv_0198... --json | jq '.lines[] | {charge, events, digest}'")]
     Show(Which),
+    /// Show what invoices come to, by status and currency
+    #[command(after_help = "Examples:
+  tenure invoice totals
+  tenure invoice totals --from 2026-01-01 --to 2027-01-01 --seller acme")]
+    Totals {
+        #[command(flatten)]
+        filter: Filter,
+    },
+    /// Write an invoice as PDF: PDF/A, the same bytes every time
+    #[command(after_help = "Examples:
+  tenure invoice pdf acme-corp ACME-000042
+  tenure invoice pdf acme-corp ACME-000042 --out march.pdf")]
+    Pdf {
+        #[command(flatten)]
+        which: Which,
+        /// A file that does not exist yet [default: NUMBER.pdf]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Show what a line is made of, computed again: prices, totals, single events
     #[command(after_help = "Examples:
   tenure invoice explain acme-corp ACME-000042 2
@@ -226,6 +251,8 @@ impl Invoice {
                 show::tell(json, &invoice);
                 Ok(())
             }
+            InvoiceCommand::Totals { filter } => totals::tell(&client, filter, json).await,
+            InvoiceCommand::Pdf { which, out } => pdf::save(&client, which, out).await,
             InvoiceCommand::Explain { which, line } => {
                 evidence::explain(&client, which, line, json).await
             }

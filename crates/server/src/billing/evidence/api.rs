@@ -21,7 +21,7 @@ use crate::{
 const SEND_BYTES: usize = 64 * 1024;
 
 /// The invoice and the line of a path.
-pub struct PathLine(InvoiceId, usize);
+pub struct PathLine(pub(crate) InvoiceId, pub(crate) usize);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathLine {
     type Rejection = Problem;
@@ -99,7 +99,8 @@ pub async fn export_own(
     sent(super::export(&app, key.0.tenant, invoice, true).await?)
 }
 
-fn sent(archive: Archive) -> Result<Response, Problem> {
+/// The archive as the answer, to be saved.
+pub(crate) fn sent(archive: Archive) -> Result<Response, Problem> {
     let file = tokio::fs::File::from_std(archive.file);
     let stream = ReaderStream::with_capacity(file, SEND_BYTES);
     let mut response = Body::from_stream(stream).into_response();

@@ -326,6 +326,7 @@ pub(super) async fn list(
 ) -> Result<Vec<InvoiceSummary>, Problem> {
     let named = filter.tenant.as_deref().and_then(|text| text.parse::<TenantId>().ok());
     let slug = filter.tenant.as_deref().filter(|_| named.is_none());
+    let seller = filter.seller();
     let rows = sqlx::query_as!(
         Row,
         "SELECT i.id, i.tenant_id, i.number, i.status, i.seller_id, i.billing_account_id,
@@ -343,6 +344,8 @@ pub(super) async fn list(
            AND ($6::timestamptz IS NULL OR i.period_end >= $6)
            AND ($7::timestamptz IS NULL OR i.period_end < $7)
            AND ($8::boolean IS NULL OR (i.number IS NOT NULL) = $8)
+           AND ($10::uuid IS NULL OR i.seller_id = $10)
+           AND ($11::text IS NULL OR i.seller_id IN (SELECT s.id FROM sellers s WHERE s.slug = $11))
          ORDER BY i.id DESC LIMIT $9",
         cursor.after,
         tenant.or(named).map(TenantId::uuid),
@@ -352,7 +355,9 @@ pub(super) async fn list(
         filter.from.map(|at| at.to_sqlx()) as _,
         filter.to.map(|at| at.to_sqlx()) as _,
         filter.issued,
-        cursor.fetch()
+        cursor.fetch(),
+        seller.0.map(SellerId::uuid),
+        seller.1
     )
     .fetch_all(&mut **tx)
     .await?;

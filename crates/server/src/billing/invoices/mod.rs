@@ -11,8 +11,12 @@ mod issue;
 pub mod model;
 pub mod notes;
 pub mod own;
+pub mod pdf;
 mod rows;
 mod states;
+pub(crate) mod told;
+pub mod totals;
+pub(crate) mod words;
 
 use tenure_catalog::invoicing::tax::allocate;
 use tenure_core::{InvoiceId, TenantId};

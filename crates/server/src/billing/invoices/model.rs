@@ -308,6 +308,8 @@ pub struct Filter {
     pub tenant: Option<String>,
     /// Slug of a product.
     pub product: Option<String>,
+    /// Id or slug of a seller.
+    pub seller: Option<String>,
     /// Only periods that end at this moment or later.
     #[param(value_type = Option<String>)]
     pub from: Option<Timestamp>,
@@ -321,4 +323,15 @@ pub struct Filter {
     /// Items a page, 1 to 200; 50 when absent.
     #[param(minimum = 1, maximum = 200)]
     pub limit: Option<u16>,
+}
+
+impl Filter {
+    /// The seller that is asked for: its id, or its slug.
+    pub(super) fn seller(&self) -> (Option<SellerId>, Option<&str>) {
+        let asked = self.seller.as_deref();
+        match asked.and_then(|text| text.parse().ok()) {
+            Some(id) => (Some(id), None),
+            None => (None, asked),
+        }
+    }
 }

@@ -81,10 +81,15 @@ pub async fn read(app: &App, id: RunId) -> Result<Run, Problem> {
     Ok(run)
 }
 
-/// The newest runs.
+/// The newest runs, as many as a list has.
 pub async fn list(app: &App) -> Result<Vec<Run>, Problem> {
+    newest(app, RUNS_MAX).await
+}
+
+/// The newest runs.
+pub(crate) async fn newest(app: &App, limit: i64) -> Result<Vec<Run>, Problem> {
     let mut tx = app.db().vendor().await?;
-    let rows = db::newest(&mut tx, RUNS_MAX).await?;
+    let rows = db::newest(&mut tx, limit).await?;
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
         all.push(shown(&mut tx, row).await?);

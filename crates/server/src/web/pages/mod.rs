@@ -6,6 +6,7 @@ pub(super) mod bill;
 pub(super) mod costs;
 pub(super) mod deployments;
 pub(super) mod files;
+pub(super) mod invoices;
 pub(super) mod licenses;
 pub(super) mod overview;
 pub(super) mod plans;

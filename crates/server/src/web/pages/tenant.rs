@@ -46,6 +46,7 @@ const VALUE_LEN_MAX: usize = 80;
 pub(super) enum Tab {
     Summary,
     Usage,
+    Invoices,
     Deployments,
     Licenses,
     Access,
@@ -53,13 +54,21 @@ pub(super) enum Tab {
 }
 
 impl Tab {
-    const ALL: [Self; 6] =
-        [Self::Summary, Self::Usage, Self::Deployments, Self::Licenses, Self::Access, Self::Audit];
+    const ALL: [Self; 7] = [
+        Self::Summary,
+        Self::Usage,
+        Self::Invoices,
+        Self::Deployments,
+        Self::Licenses,
+        Self::Access,
+        Self::Audit,
+    ];
 
     fn title(self) -> &'static str {
         match self {
             Self::Summary => "Summary",
             Self::Usage => "Usage and bill",
+            Self::Invoices => "Invoices",
             Self::Deployments => "Deployments",
             Self::Licenses => "Licenses",
             Self::Access => "Access",
@@ -71,6 +80,7 @@ impl Tab {
         match self {
             Self::Summary => "",
             Self::Usage => "/usage",
+            Self::Invoices => "/invoices",
             Self::Deployments => "/deployments",
             Self::Licenses => "/licenses",
             Self::Access => "/access",

@@ -14,6 +14,7 @@ pub(super) enum Section {
     Files,
     Usage,
     Plans,
+    Invoices,
 }
 
 /// An entry of the navigation.
@@ -52,6 +53,7 @@ impl Frame {
                 vec![
                     link(Section::Usage, "Usage and bill", "/portal/usage", icons::OVERVIEW),
                     link(Section::Plans, "Plans", "/portal/plans", icons::PRODUCTS),
+                    link(Section::Invoices, "Invoices", "/portal/invoices", icons::INVOICE),
                 ],
             ),
         };

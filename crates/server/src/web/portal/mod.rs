@@ -7,6 +7,7 @@
 
 mod files;
 mod frame;
+mod invoices;
 mod license;
 mod plans;
 mod session;
@@ -44,6 +45,11 @@ pub(super) fn routes() -> Router<App> {
         )
         .route("/portal/usage", get(usage::show))
         .route("/portal/plans", get(plans::show))
+        .route("/portal/invoices", get(invoices::list))
+        .route("/portal/invoices/{invoice}", get(invoices::show))
+        .route("/portal/invoices/{invoice}/lines/{line}", get(invoices::line))
+        .route("/portal/invoices/{invoice}/pdf", get(invoices::pdf))
+        .route("/portal/invoices/{invoice}/evidence", get(invoices::evidence))
         .route("/portal/{*rest}", any(missing))
         .layer(axum::Extension(limit))
 }
