@@ -9,17 +9,15 @@ use tenure_api::{
     quota::Quota,
     usage::{Standing, WindowNow},
 };
-use tenure_catalog::{Entitlements, Meter, Per, Plan, entitlements::LimitNow};
+use tenure_catalog::{Entitlements, Meter, Per, entitlements::LimitNow};
 use tenure_core::{Period, Quantity};
 
 use super::{
     db::Counter,
     standing::{percent, standing, thresholds},
+    upgrade::{MorePlan, plans_with_more},
 };
 use crate::{http::Problem, subscriptions::entitlements::Situation};
-
-/// Plans named at most in an answer that refuses.
-const PLANS_NAMED_MAX: usize = 3;
 
 /// A meter whose totals add up, and its limit, if it has one.
 pub(super) struct Limited<'a> {
@@ -158,17 +156,13 @@ impl<'a> Limited<'a> {
     }
 
     fn plans_with_more(&self, situation: &Situation, limit: Decimal) -> Vec<String> {
-        let product = &situation.catalog.product;
-        let (model, own) = (situation.subscription.model, &situation.subscription.plan);
-        let sold = |plan: &&Plan| plan.id != *own && !plan.hidden && plan.models.contains(&model);
-        let more = |plan: &Plan| match plan.limit(&self.meter.id).map(|limit| limit.included) {
-            None | Some(None) => Some(format!("{} (unlimited)", plan.name)),
-            Some(Some(included)) if included.value() > limit => {
-                Some(format!("{} ({})", plan.name, included.value().normalize()))
-            }
-            Some(Some(_)) => None,
+        let own = (situation.subscription.model, situation.subscription.plan.as_str());
+        let all = plans_with_more(&situation.catalog.product, own, &self.meter.id, limit);
+        let told = |plan: MorePlan| match plan.included {
+            None => format!("{} (unlimited)", plan.name),
+            Some(included) => format!("{} ({})", plan.name, included.normalize()),
         };
-        product.plans.iter().filter(sold).filter_map(more).take(PLANS_NAMED_MAX).collect()
+        all.into_iter().map(told).collect()
     }
 }
 

@@ -137,19 +137,24 @@ fn one(
         limit: included,
         percent: included.and_then(|included| percent(used, included.value())),
         past_limit: limited.map(|limit| limit.over.word().to_owned()),
-        past_limit_text: limited
-            .map(|limit| sentence(&limit.over, situation.catalog.product.currency.code())),
+        past_limit_text: limited.map(|limit| {
+            sentence(&limit.over, &meter.unit, situation.catalog.product.currency.code())
+        }),
         standing: limited.map_or(Standing::Ok, |limit| standing(limit, used)),
         daily,
     }
 }
 
-fn sentence(over: &Over, currency: &str) -> String {
+fn sentence(over: &Over, unit: &str, currency: &str) -> String {
     let (price, each, when) = match over {
         Over::Block => return "At the limit, the product refuses more.".to_owned(),
         Over::Warn => return "Past the limit, use goes on; people are told.".to_owned(),
         Over::Charge { price, each, .. } => (price, each, "with each invoice"),
         Over::TrueUp { price, each, .. } => (price, each, "once a year"),
     };
-    format!("Past the limit, every {each} cost {price} {currency}, billed {when}.")
+    let what = match each.value() == Decimal::ONE {
+        true => format!("each {unit} costs"),
+        false => format!("every {each} cost"),
+    };
+    format!("Past the limit, {what} {price} {currency}, billed {when}.")
 }
