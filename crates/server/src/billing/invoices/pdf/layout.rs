@@ -3,10 +3,9 @@
 //! the one that was issued, until it is void.
 
 use super::{
+    below,
     font::Weight,
-    paper::{
-        BOTTOM, HEIGHT, Ink, LEFT, Mark, Paper, Part, Piece, RIGHT, Role, Side, Strip, Style, TOP,
-    },
+    paper::{BOTTOM, Ink, LEFT, Mark, Paper, Part, Piece, RIGHT, Role, Side, Strip, Style, TOP},
 };
 use crate::billing::invoices::{
     InvoiceStatus,
@@ -20,10 +19,10 @@ const TITLE: Style = Style::new(21.0, Weight::SemiBold, Ink::Text);
 const NUMBER: Style = Style::new(11.0, Weight::Regular, Ink::Text);
 const ALARM: Style = Style::new(9.5, Weight::SemiBold, Ink::Alarm);
 const DUE: Style = Style::new(15.0, Weight::SemiBold, Ink::Text);
-const BODY: Style = Style::new(9.5, Weight::Regular, Ink::Text);
+pub(super) const BODY: Style = Style::new(9.5, Weight::Regular, Ink::Text);
 const STRONG: Style = Style::new(9.5, Weight::SemiBold, Ink::Text);
-const TOTAL: Style = Style::new(11.0, Weight::SemiBold, Ink::Text);
-const SMALL: Style = Style::new(8.2, Weight::Regular, Ink::Muted);
+pub(super) const TOTAL: Style = Style::new(11.0, Weight::SemiBold, Ink::Text);
+pub(super) const SMALL: Style = Style::new(8.2, Weight::Regular, Ink::Muted);
 const LABEL: Style = Style::new(8.2, Weight::SemiBold, Ink::Muted);
 
 /// Left edges and widths of the three columns of the head.
@@ -31,8 +30,8 @@ const THIRDS: [(f32, f32); 3] = [(LEFT, 150.0), (LEFT + 160.0, 150.0), (LEFT + 3
 /// Of that, for the labels of the third.
 const FACT_LABEL: f32 = 48.0;
 const WHAT: f32 = LEFT + 24.0;
-const WHAT_WIDTH: f32 = 300.0;
-const QUANTITY: f32 = RIGHT - 84.0;
+pub(super) const WHAT_WIDTH: f32 = 300.0;
+pub(super) const QUANTITY: f32 = RIGHT - 84.0;
 const QUANTITY_WIDTH: f32 = 88.0;
 /// Space above and below the text of a row.
 const PADDING: f32 = 5.0;
@@ -43,9 +42,9 @@ pub(super) fn lay_out(told: &Told) -> Paper {
     stamp(&mut paper, told);
     head(&mut paper, told);
     lines(&mut paper, told);
-    sums(&mut paper, told);
-    notes(&mut paper, told);
-    feet(&mut paper, told);
+    below::sums(&mut paper, told);
+    below::notes(&mut paper, told);
+    below::feet(&mut paper, told);
     paper
 }
 
@@ -63,7 +62,8 @@ fn stamp(paper: &mut Paper, told: &Told) {
     }
 }
 
-fn turn(paper: &mut Paper, told: &Told) {
+/// An empty sheet that says what it continues.
+pub(super) fn turn(paper: &mut Paper, told: &Told) {
     paper.turn();
     stamp(paper, told);
     let run = SMALL.line(&format!("{}, continued", title(told)));
@@ -268,84 +268,4 @@ fn row(paper: &mut Paper, body: Part, line: &InvoiceLine, told: &Told) -> Vec<St
     let money = BODY.line(&line.amount.display());
     beside(&mut strips, 0, piece(RIGHT, Side::Right, BODY, money, amount));
     strips
-}
-
-fn sums(paper: &mut Paper, told: &Told) {
-    let (invoice, summary) = (&told.invoice, &told.invoice.summary);
-    let mut sums = vec![("Subtotal".to_owned(), summary.subtotal.display(), BODY)];
-    sums.extend(invoice.taxes.iter().map(|tax| (words::tax(tax), tax.amount.display(), BODY)));
-    sums.push(("Total".to_owned(), summary.total.display(), TOTAL));
-    let credit = words::credit(summary.credit);
-    sums.extend(credit.map(|(label, amount)| (label.to_owned(), amount, BODY)));
-    let owed = !summary.credit.is_zero() && summary.status != InvoiceStatus::Void;
-    if let (Some(due), true) = (summary.due, owed) {
-        sums.push(("To be paid".to_owned(), due.display(), TOTAL));
-    }
-    let table = paper.part(Role::Table, None);
-    let body = paper.part(Role::Body, Some(table));
-    let mut strips = Vec::new();
-    for (label, amount, style) in sums {
-        let row = paper.part(Role::Row, Some(body));
-        let (name, cell) =
-            (paper.part(Role::RowName, Some(row)), paper.part(Role::Cell, Some(row)));
-        let right = |x, run, part| Piece { x, side: Side::Right, style, run, part: Some(part) };
-        for (index, run) in style.lines(&label, WHAT_WIDTH).into_iter().enumerate() {
-            let mut pieces = vec![right(QUANTITY, run, name)];
-            if index == 0 {
-                pieces.push(right(RIGHT, style.line(&amount), cell));
-            }
-            strips.push(Strip { pieces, height: style.leading() + 3.0 });
-        }
-    }
-    let height = strips.iter().map(|strip| strip.height).sum::<f32>() + 8.0;
-    if !paper.fits(height) {
-        turn(paper, told);
-    }
-    paper.y += 8.0;
-    for strip in strips {
-        if !paper.fits(strip.height) {
-            turn(paper, told);
-        }
-        paper.strip(strip);
-    }
-}
-
-fn notes(paper: &mut Paper, told: &Told) {
-    let mut notes: Vec<String> =
-        told.invoice.taxes.iter().filter_map(|tax| tax.note.clone()).collect();
-    let zone = told.zone.iana_name().unwrap_or("UTC");
-    notes.push(format!(
-        "Each line is rounded once, halves to even. Days are those of {zone}. Usage is billed by single \
-         events; the evidence of this invoice holds every one of them, and anybody can compute the \
-         invoice again from it. Invoice {}.",
-        told.invoice.summary.id
-    ));
-    paper.y += 18.0;
-    for note in notes {
-        let part = paper.part(Role::Paragraph, None);
-        for run in SMALL.lines(&note, RIGHT - LEFT) {
-            if !paper.fits(SMALL.leading()) {
-                turn(paper, told);
-            }
-            let piece = Piece { x: LEFT, side: Side::Left, style: SMALL, run, part: Some(part) };
-            paper.strip(Strip { pieces: vec![piece], height: SMALL.leading() });
-        }
-        paper.y += 4.0;
-    }
-}
-
-/// The foot of every sheet, once it is known how many there are.
-fn feet(paper: &mut Paper, told: &Told) {
-    let of = format!("{}, {}", words::seller(told.seller()).name, title(told));
-    let count = paper.sheets.len();
-    let left = SMALL.lines(&of, 380.0).into_iter().next();
-    for (index, sheet) in paper.sheets.iter_mut().enumerate() {
-        let y = HEIGHT - 36.0;
-        let page = SMALL.line(&format!("Page {} of {count}", index + 1));
-        let x = RIGHT - page.width * SMALL.size;
-        sheet.marks.push(Mark::Text { x, y, style: SMALL, run: page, part: None });
-        if let Some(run) = left.clone() {
-            sheet.marks.push(Mark::Text { x: LEFT, y, style: SMALL, run, part: None });
-        }
-    }
 }

@@ -5,6 +5,7 @@
 //! invoice later, but that it becomes void.
 
 pub mod api;
+mod below;
 mod font;
 mod layout;
 mod paper;

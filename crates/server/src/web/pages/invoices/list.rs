@@ -1,4 +1,4 @@
-//! The list: filters, totals, the table for finance, how far the present run is.
+//! The list, with what it comes to, its table for finance, and how far the present run is.
 
 use askama::Template;
 use axum::{
@@ -6,85 +6,31 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use serde::Deserialize;
-use tenure_core::Money;
+use jiff::tz::TimeZone;
 use uuid::Uuid;
 
-use super::{amounts, runs::RunRow};
+use super::{
+    filters::{Applied, Filters, Select, Stat},
+    runs::RunRow,
+};
 use crate::{
     App,
     billing::{
-        invoices::{self, Filter, InvoiceStatus, InvoiceSummary, totals, totals::InvoiceTotal},
+        invoices::{self, Filter, InvoiceSummary, totals},
         runs,
     },
     http::{Cursor, Problem, Query},
-    products::sellers,
     web::{
         db,
         frame::{Frame, Section, page},
         invoice::InvoiceRow,
-        session::{SignedIn, encode},
+        session::SignedIn,
         words,
     },
 };
 
 /// Invoices a page.
 const ROWS: u16 = 25;
-
-/// The states in the order in which an invoice goes through them.
-const STATES: [InvoiceStatus; 5] = [
-    InvoiceStatus::Draft,
-    InvoiceStatus::Issued,
-    InvoiceStatus::Paid,
-    InvoiceStatus::Void,
-    InvoiceStatus::Uncollectible,
-];
-
-/// The filters of the page; fields of a form are empty where nothing was chosen.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub(in crate::web) struct Filters {
-    #[serde(default)]
-    tenant: String,
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    product: String,
-    #[serde(default)]
-    seller: String,
-    #[serde(default)]
-    from: String,
-    #[serde(default)]
-    to: String,
-    #[serde(default)]
-    cursor: String,
-}
-
-struct Choice {
-    value: String,
-    text: String,
-    chosen: bool,
-}
-
-struct Select {
-    name: &'static str,
-    label: &'static str,
-    every: &'static str,
-    options: Vec<Choice>,
-}
-
-struct Applied {
-    text: String,
-    without: String,
-}
-
-/// A sum, and the list that it is of.
-struct Stat {
-    label: &'static str,
-    path: String,
-    amount: String,
-    note: String,
-}
 
 struct Row {
     invoice: InvoiceRow,
@@ -127,8 +73,8 @@ pub(in crate::web) async fn list(
     let applied = filters.applied(&frame);
     let first_run = found.items.is_empty() && applied.is_empty() && cursor.after.is_none();
     let newest = runs::newest(&app, 1).await?.into_iter().next();
-    let first = Filters { cursor: String::new(), ..filters.clone() };
-    let next = found.next_cursor.map(|cursor| Filters { cursor, ..filters.clone() }.address());
+    let first = filters.on_page(String::new());
+    let next = found.next_cursor.map(|cursor| filters.on_page(cursor).address());
     page(&InvoicesPage {
         first_run,
         stats: filters.stats(&sums),
@@ -180,134 +126,4 @@ async fn rows(app: &App, frame: &Frame, found: Vec<InvoiceSummary>) -> Result<Ve
         }
     };
     Ok(found.into_iter().map(row).collect())
-}
-
-fn given(text: &str) -> Option<String> {
-    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
-}
-
-/// The first moment of a day in UTC; of `to`, of the day after it, which is included.
-fn edge(name: &str, text: &str, days_on: i64) -> Result<Option<Timestamp>, Problem> {
-    let Some(text) = given(text) else { return Ok(None) };
-    let wrong = || Problem::field(&format!("/{name}"), "A day looks like 2027-03-01.");
-    let day: Date = text.parse().map_err(|_| wrong())?;
-    let day = day.checked_add(jiff::Span::new().days(days_on)).map_err(|_| wrong())?;
-    Ok(Some(day.to_zoned(TimeZone::UTC).map_err(|_| wrong())?.timestamp()))
-}
-
-impl Filters {
-    fn status(&self) -> Option<InvoiceStatus> {
-        STATES.into_iter().find(|state| state.word() == self.status)
-    }
-
-    fn filter(&self) -> Result<Filter, Problem> {
-        Ok(Filter {
-            status: self.status(),
-            tenant: given(&self.tenant),
-            product: given(&self.product),
-            seller: given(&self.seller),
-            from: edge("from", &self.from, 0)?,
-            to: edge("to", &self.to, 1)?,
-            ..Filter::default()
-        })
-    }
-
-    fn query(&self, path: &str) -> String {
-        let pairs = [
-            ("tenant", &self.tenant),
-            ("status", &self.status),
-            ("product", &self.product),
-            ("seller", &self.seller),
-            ("from", &self.from),
-            ("to", &self.to),
-            ("cursor", &self.cursor),
-        ];
-        let given = pairs.into_iter().filter(|(_, value)| !value.is_empty());
-        let pairs: Vec<String> =
-            given.map(|(name, value)| format!("{name}={}", encode(value))).collect();
-        if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
-    }
-
-    fn address(&self) -> String {
-        self.query("/console/invoices")
-    }
-
-    /// What is there in each state, whatever state the list shows.
-    fn stats(&self, sums: &[InvoiceTotal]) -> Vec<Stat> {
-        let shown: [(&'static str, InvoiceStatus, bool); 4] = [
-            ("Drafts", InvoiceStatus::Draft, false),
-            ("To be paid", InvoiceStatus::Issued, true),
-            ("Paid", InvoiceStatus::Paid, false),
-            ("Given up", InvoiceStatus::Uncollectible, true),
-        ];
-        let stat = |(label, status, open): (&'static str, InvoiceStatus, bool)| {
-            let of = || sums.iter().filter(|sum| sum.status == status);
-            let all: Vec<Money> =
-                of().map(|sum| if open { sum.outstanding } else { sum.total }).collect();
-            let rest = Self { cursor: String::new(), ..self.clone() };
-            Stat {
-                label,
-                path: Self { status: status.word().to_owned(), ..rest }.address(),
-                amount: amounts(&all),
-                note: words::counted(of().map(|sum| sum.count).sum::<i64>(), "invoice"),
-            }
-        };
-        shown.into_iter().map(stat).collect()
-    }
-
-    fn applied(&self, frame: &Frame) -> Vec<Applied> {
-        let rest = || Self { cursor: String::new(), ..self.clone() };
-        let all = [
-            ("Tenant", self.tenant.clone(), Self { tenant: String::new(), ..rest() }),
-            ("Status", words::title(&self.status), Self { status: String::new(), ..rest() }),
-            ("Product", frame.mark(&self.product).name, Self { product: String::new(), ..rest() }),
-            ("Seller", self.seller.clone(), Self { seller: String::new(), ..rest() }),
-            ("Period ends from", self.from.clone(), Self { from: String::new(), ..rest() }),
-            ("Period ends by", self.to.clone(), Self { to: String::new(), ..rest() }),
-        ];
-        let applied = all.into_iter().filter(|(_, value, _)| !value.is_empty());
-        let applied = applied.map(|(label, value, without)| Applied {
-            text: format!("{label}: {value}"),
-            without: without.address(),
-        });
-        applied.collect()
-    }
-
-    async fn selects(&self, app: &App, frame: &Frame) -> Result<Vec<Select>, Problem> {
-        let option = |value: &str, text: &str, chosen: &str| Choice {
-            value: value.to_owned(),
-            text: text.to_owned(),
-            chosen: value == chosen,
-        };
-        let states =
-            STATES.map(|state| option(state.word(), &words::title(state.word()), &self.status));
-        let products =
-            frame.products.iter().map(|mark| option(&mark.slug, &mark.name, &self.product));
-        let mut selects = vec![
-            Select {
-                name: "status",
-                label: "Status",
-                every: "Every status",
-                options: states.into(),
-            },
-            Select {
-                name: "product",
-                label: "Product",
-                every: "Every product",
-                options: products.collect(),
-            },
-        ];
-        let sellers = sellers::list(app).await?;
-        if sellers.len() > 1 {
-            let options = sellers.iter().map(|one| option(&one.slug, &one.name, &self.seller));
-            let options = options.collect();
-            selects.push(Select {
-                name: "seller",
-                label: "Seller",
-                every: "Every seller",
-                options,
-            });
-        }
-        Ok(selects)
-    }
 }

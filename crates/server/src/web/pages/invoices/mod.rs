@@ -2,6 +2,7 @@
 
 pub(in crate::web) mod actions;
 pub(in crate::web) mod credit;
+mod filters;
 mod list;
 pub(in crate::web) mod runs;
 pub(in crate::web) mod show;
