@@ -142,8 +142,8 @@ mod tests {
             let mut bring = |book: &mut Book, who: usize, many: usize, again: bool, own: bool| {
                 let from = next[who];
                 let upto = (from + many).min(histories[who].len());
-                for index in from..upto {
-                    book.take(own, index + 1, histories[who][index]);
+                for (index, event) in histories[who][..upto].iter().enumerate().skip(from) {
+                    book.take(own, index + 1, *event);
                 }
                 if !again {
                     next[who] = upto;

@@ -81,6 +81,8 @@ pub(super) struct Checked<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Target<'a> {
     pub(super) source: Cow<'a, str>,
+    /// What its product called it, where that names it.
+    pub(super) id: Option<Cow<'a, str>>,
     /// Epoch and number, if its producer numbers its events.
     pub(super) sequence: Option<(i64, i64)>,
     pub(super) key: Uuid,
@@ -182,15 +184,16 @@ impl<'s> Checker<'s> {
     /// The event that is to be taken back.
     fn void<'a>(&mut self, data: VoidData<'a>) -> Result<Target<'a>, Refusal> {
         let source = attribute(Some(data.source), "data.source", SOURCE_LEN_MAX)?;
-        let (sequence, key) = match (data.id, data.sequence) {
+        let (id, sequence, key) = match (data.id, data.sequence) {
             (Some(id), None) => {
                 let id = attribute(Some(id), "data.id", ATTRIBUTE_LEN_MAX)?;
-                (None, self.key(&source, &id))
+                let key = self.key(&source, &id);
+                (Some(id), None, key)
             }
             (None, Some(Digits(number))) => {
                 let number = whole(&number, "sequence", 1)?;
                 let epoch = data.epoch.map_or(Ok(0), |Digits(epoch)| whole(&epoch, "epoch", 0))?;
-                (Some((epoch, number)), self.number(&source, epoch, number))
+                (None, Some((epoch, number)), self.number(&source, epoch, number))
             }
             _ => {
                 let detail = "Name the event by `source` and either `id` or, if its producer \
@@ -198,7 +201,7 @@ impl<'s> Checker<'s> {
                 return Err(refuse("bad_data", detail));
             }
         };
-        Ok(Target { source, sequence, key })
+        Ok(Target { source, id, sequence, key })
     }
 
     fn time(&self, time: Option<Text<'_>>) -> Result<Timestamp, Refusal> {

@@ -18,6 +18,7 @@
 pub mod api;
 mod batch;
 mod body;
+mod brought;
 mod check;
 mod chunk;
 pub(crate) mod db;

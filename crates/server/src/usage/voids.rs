@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::{
     batch::Batch,
+    brought,
     check::Target,
     chunk::{Record, Unpacked},
     db::{self, Place},
@@ -86,14 +87,16 @@ async fn decide(
     batch: &mut Batch<'_, '_>,
 ) -> Result<Vec<Voided>, Problem> {
     let new = batch.new_voids();
-    let targets: Vec<&Target<'_>> =
+    let said: Vec<&Target<'_>> =
         new.iter().filter_map(|void| void.event().target.as_ref()).collect();
+    // What came through an agent is recorded under another name than its product's.
+    let meant = brought::targets(tx, place.subscription, &said).await?;
+    let targets: Vec<&Target<'_>> = meant.iter().collect();
     let recorded = find(tx, situation, place, &targets).await?;
     let mut taken = taken_back(tx, &targets).await?;
     let (mut voided, mut rejected) = (Vec::new(), Vec::new());
-    for void in new {
-        let event = void.event();
-        let Some(key) = event.target.as_ref().map(|target| target.key) else { continue };
+    for (void, target) in new.into_iter().zip(&meant) {
+        let (event, key) = (void.event(), target.key);
         let refused = match recorded.get(&key) {
             _ if taken.contains(&key) => {
                 Some(("already_void", "The event was taken back before; once is enough."))

@@ -142,3 +142,38 @@ async fn an_agent_restored_from_an_older_copy_loses_nothing_that_it_takes_in_aga
     settle(&agent).await;
     assert_eq!(customer.used().await, "25");
 }
+
+#[tokio::test]
+async fn an_event_that_an_agent_brought_is_taken_back_by_its_products_name_for_it() {
+    let customer = Customer::of(PRODUCT, "enterprise", "self_hosted").await;
+    let key = customer.api_key().await;
+    let agent = customer.start("prod-1").await;
+    settle(&agent).await;
+    let product = Product::beside(&agent).await;
+    // Many lie in a chunk, a few in rows.
+    for runs in [0..40, 40..43] {
+        product.run(runs, agent.now()).await;
+        customer.pass(SignedDuration::from_mins(2));
+        settle(&agent).await;
+    }
+    assert_eq!(customer.used().await, "43");
+    let void = |id: &str, of: &str| {
+        json!({ "specversion": "1.0", "id": id, "source": "/ops", "type": "tenure.void",
+            "time": agent.now(), "data": { "source": "/prod-1", "id": of } })
+    };
+    let usage = "/api/v1/usage";
+    let send = async |event: Value| customer.test.post(&key, usage, event).await.expect(200);
+    for (id, of) in [("v1", "run-7"), ("v2", "run-41")] {
+        assert_eq!(send(void(id, of)).await["accepted"], 1, "{of}");
+    }
+    assert_eq!(customer.used().await, "41");
+    let again = send(void("v3", "run-7")).await;
+    assert_eq!(again["results"][0]["reason"], "already_void", "{again}");
+    let nobody = send(void("v4", "run-999")).await;
+    assert_eq!(nobody["results"][0]["reason"], "unknown_event", "{nobody}");
+    // And through the agent itself.
+    assert_eq!(product.post("/v1/usage", void("v5", "run-8")).await["accepted"], 1);
+    customer.pass(SignedDuration::from_mins(2));
+    settle(&agent).await;
+    assert_eq!(customer.used().await, "40");
+}
