@@ -29,6 +29,7 @@ fn eur(minor: i64) -> Money {
 
 fn line(number: i32, description: &str) -> InvoiceLine {
     InvoiceLine {
+        part: "overage".to_owned(),
         line: number,
         kind: "charge".to_owned(),
         period: 0,
