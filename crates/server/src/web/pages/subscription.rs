@@ -129,7 +129,7 @@ async fn card(
     let tenant = opened.tenant.id;
     let (id, now) = (subscription.id, app.now());
     let zone = words::zone(&opened.tenant.time_zone);
-    let catalog = products::catalog_of(app, &subscription).await?;
+    let catalog = products::catalog_of(app, subscription).await?;
     let product = &catalog.product;
     let resolved = entitlements::read(app, tenant, id).await?;
     let open = subscription.status != SubscriptionStatus::Cancelled;

@@ -153,7 +153,7 @@ pub(super) async fn open(
 
 /// The plan's name for people.
 pub(super) async fn plan_name(app: &App, subscription: &Subscription) -> Result<String, Problem> {
-    let catalog = products::catalog_of(app, &subscription).await?;
+    let catalog = products::catalog_of(app, subscription).await?;
     let plan = catalog.product.plan(&subscription.plan);
     Ok(plan.map_or_else(|| subscription.plan.clone(), |plan| plan.name.clone()))
 }
