@@ -34,6 +34,9 @@ use crate::{App, http::Problem};
 /// Chunks of a producer read at once.
 const CHUNKS_AT_ONCE: i64 = 32;
 
+/// Events by their ids: the place of each in the report, and its payload.
+type ById<'n> = HashMap<&'n str, Vec<(usize, i64)>>;
+
 /// An event of a report.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Told<'a> {
@@ -253,7 +256,7 @@ async fn known(
         return Ok(BTreeMap::new());
     }
     let batch = Batch::check(of.situation, now, arrived);
-    let mut wanted: BTreeMap<&str, HashMap<&str, Vec<(usize, i64)>>> = BTreeMap::new();
+    let mut wanted: BTreeMap<&str, ById<'_>> = BTreeMap::new();
     for (place, event) in batch.numbered() {
         let ids = wanted.entry(&event.source).or_default();
         ids.entry(&event.id).or_default().push((told[place], event.payload));
@@ -274,7 +277,7 @@ async fn recorded(
     tx: &mut TenantTx,
     producer: &str,
     after: i64,
-    wanted: &HashMap<&str, Vec<(usize, i64)>>,
+    wanted: &ById<'_>,
 ) -> Result<HashMap<String, i64>, Problem> {
     let tenant = tx.tenant().uuid();
     let ids: Vec<&str> = wanted.keys().copied().collect();
