@@ -1,6 +1,8 @@
 //! `kill -9` while months are closed, by two servers at once: the invoices that come of it are
 //! those of a server that nobody disturbed, to the byte.
 
+#![allow(clippy::disallowed_methods, reason = "the database is looked at from outside")]
+
 use std::{
     fmt::Write,
     path::Path,
