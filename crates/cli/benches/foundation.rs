@@ -171,7 +171,11 @@ async fn entitlements(serve: &Serve) {
     let constant = process::Constant::start(&body.body).await;
     let limit = http::reads(constant.address, "/", &key, READERS, READ_SECONDS).await;
     constant.stop();
-    figure("entitlement reads", &ours.to_string(), &limit.beside("constant handler", &ours, "0.5"));
+    figure(
+        "entitlement reads",
+        &ours.to_string(),
+        &limit.beside("constant handler", &ours, Some("0.5")),
+    );
 }
 
 /// The license service; the second server differs in having no cache of verified tokens.

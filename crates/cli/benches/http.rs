@@ -122,9 +122,10 @@ impl Timing {
         Self { rate: times.len() as f64 / took.as_secs_f64(), p50_ms: at(50), p99_ms: at(99) }
     }
 
-    /// This as the limit of `ours`.
-    pub(crate) fn beside(&self, name: &str, ours: &Self, goal: &str) -> String {
-        format!("{name} {self}, ratio {:.2} (at least {goal})", ours.rate / self.rate)
+    /// This as the limit of `ours`, of which a part has to be reached where there is a goal.
+    pub(crate) fn beside(&self, name: &str, ours: &Self, goal: Option<&str>) -> String {
+        let goal = goal.map_or(String::new(), |goal| format!(" (at least {goal})"));
+        format!("{name} {self}, ratio {:.2}{goal}", ours.rate / self.rate)
     }
 }
 

@@ -89,7 +89,7 @@ pub(crate) async fn validate(serve: &Serve, bare: &Serve, licensed: &Licensed) {
     for (what, ours, goal) in
         [("validate, cached", cached, "0.5"), ("validate, no cache", uncached, "0.3")]
     {
-        figure(what, &ours.to_string(), &limit.beside("constant handler", &ours, goal));
+        figure(what, &ours.to_string(), &limit.beside("constant handler", &ours, Some(goal)));
     }
 }
 
@@ -181,7 +181,11 @@ pub(crate) async fn heartbeats(serve: &Serve, admin_url: &str, licensed: &Licens
     speakers.extend(others);
     let ours = speak(serve.address, speakers).await;
     let bare = bare_updates(admin_url, licensed.tenant).await;
-    figure("heartbeats", &ours.to_string(), &bare.beside("bare update transactions", &ours, "0.5"));
+    figure(
+        "heartbeats",
+        &ours.to_string(),
+        &bare.beside("bare update transactions", &ours, Some("0.5")),
+    );
 }
 
 /// Every speaker in turn, for a while, over [`CONNECTIONS`].

@@ -28,7 +28,7 @@ pub(crate) async fn reservations(serve: &Serve, admin_url: &str) {
         }
         let ours = reserve(serve, &keys).await;
         let bare = bare(admin_url, tenants).await;
-        figure(what, &ours.to_string(), &bare.beside("bare transactions", &ours, "0.5"));
+        figure(what, &ours.to_string(), &bare.beside("bare transactions", &ours, None));
     }
 }
 

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     fn gzip(plain: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(plain).unwrap();
         encoder.finish().unwrap()
     }
