@@ -42,7 +42,7 @@ fn product(events: usize) -> String {
 [product]
 id = "close-{events}"
 name = "Close"
-api_key_prefix = "close"
+api_key_prefix = "close{events}"
 currency = "USD"
 sales_contact = "sales@example.com"
 
