@@ -44,6 +44,7 @@ pub(crate) struct Billed {
 /// Closes, issues, pays and corrects, once; then tells what there is.
 pub(crate) async fn history(client: &Client, state: &mut State) -> Result<Billed> {
     if !state.billed {
+        name_seller(client).await?;
         close(client).await?;
         for customer in &CUSTOMERS {
             pay(client, customer).await?;
@@ -56,6 +57,20 @@ pub(crate) async fn history(client: &Client, state: &mut State) -> Result<Billed
         state.save()?;
     }
     told(client).await
+}
+
+/// Who sells, as invoices say it.
+async fn name_seller(client: &Client) -> Result {
+    let sellers = client.get(&["sellers"]).await?;
+    let Some(seller) = sellers["items"].as_array().and_then(|all| all.first()) else {
+        return Ok(());
+    };
+    let address = json!({ "line1": "12 Harbour Street", "postal_code": "02110", "city": "Boston",
+        "region": "MA", "country": "US" });
+    let named = json!({ "name": "Northlight", "legal_name": "Northlight Software Inc.",
+        "address": address, "tax_ids": { "us_ein": "12-3456789" } });
+    client.put(&["sellers", &output::text_at(seller, "/id")], &named).await?;
+    Ok(())
 }
 
 /// Everything that is due, by the jobs that do it every day.
