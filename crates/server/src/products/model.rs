@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tenure_catalog::Product;
+use tenure_catalog::{Meter, Product};
 use tenure_core::{CatalogVersionId, Currency, ProductId, SellerId};
 use utoipa::ToSchema;
 
@@ -52,6 +52,19 @@ impl Catalog {
                 sold.join(", ")
             );
             Problem::field("/currency", detail)
+        })
+    }
+
+    /// The meter that a caller names.
+    ///
+    /// # Errors
+    /// 422 with those that there are.
+    pub(crate) fn meter(&self, id: &str) -> Result<&Meter, Problem> {
+        self.product.meter(id).ok_or_else(|| {
+            let known: Vec<&str> =
+                self.product.meters.iter().map(|meter| meter.id.as_str()).collect();
+            let detail = format!("There is no meter `{id}`; there are: {}.", known.join(", "));
+            Problem::field("/meter", detail)
         })
     }
 

@@ -14,6 +14,7 @@ use super::model::Refused;
 use crate::{
     billing::periods::Account,
     http::Problem,
+    products::Catalog,
     usage::windows::{Asked, Metered, windows},
 };
 
@@ -34,8 +35,8 @@ pub(super) async fn refused(
     for inputs in periods {
         for segment in &inputs.segments {
             let catalog = account.catalog(&segment.version)?;
-            let blocking = match blocking(account, segment, inputs.period) {
-                Ok(blocking) => blocking?,
+            let blocking = match blocking(catalog, segment, inputs.period) {
+                Ok(blocking) => blocking,
                 Err(error) => return Ok(Err(error)),
             };
             let (included, asked): (Vec<Decimal>, Vec<Asked<'_>>) =
@@ -54,13 +55,12 @@ pub(super) async fn refused(
     Ok(Ok(all))
 }
 
-type Found<'a> = Result<Result<Vec<Blocking<'a>>, Problem>, rating::Error>;
-
-fn blocking<'a>(account: &'a Account, segment: &Segment, period: Period) -> Found<'a> {
-    let catalog = match account.catalog(&segment.version) {
-        Ok(catalog) => catalog,
-        Err(problem) => return Ok(Err(problem)),
-    };
+/// The limits of the segment that block, of meters that were ever recorded.
+fn blocking<'a>(
+    catalog: &'a Catalog,
+    segment: &Segment,
+    period: Period,
+) -> Result<Vec<Blocking<'a>>, rating::Error> {
     let (product, terms) = (&catalog.product, &segment.terms);
     let now = resolve(product, terms, period.start.max(terms.start))?;
     let mut all = Vec::new();
@@ -74,7 +74,7 @@ fn blocking<'a>(account: &'a Account, segment: &Segment, period: Period) -> Foun
         let windows = rating::windows(terms, period, plan.window(&meter.id))?;
         all.push(Blocking { included: included.value(), asked: Asked { meter, windows } });
     }
-    Ok(Ok(all))
+    Ok(all)
 }
 
 fn add(all: &mut Vec<Refused>, meter: &str, over: impl Iterator<Item = Decimal>) {

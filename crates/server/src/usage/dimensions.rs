@@ -12,8 +12,11 @@ use tenure_catalog::{Aggregation, Meter};
 use tenure_core::{Period, SubscriptionId};
 use tenure_tenancy::TenantTx;
 
-use super::{totals::Stretches, windows::in_units};
-use crate::{http::Problem, subscriptions::entitlements::Situation};
+use super::{
+    totals::Stretches,
+    windows::{Metered, in_units},
+};
+use crate::http::Problem;
 
 /// Values told by name at most.
 pub(crate) const VALUES_MAX: i64 = 8;
@@ -54,13 +57,13 @@ pub(crate) fn check(meter: &Meter, by: &str) -> Result<(), Problem> {
 /// Totals of `stretches` up to a generation; the values are the largest of `whole`.
 pub(crate) async fn breakdown(
     tx: &mut TenantTx,
-    situation: &Situation,
+    of: Metered<'_>,
     (meter, by): (&Meter, &str),
     (whole, stretches): (Period, &[Period]),
     cutoff: i32,
 ) -> Result<Breakdown, Problem> {
-    let id = situation.meter_id(&meter.id)?;
-    let subscription = situation.subscription.id;
+    let id = of.catalog.meter_id(&meter.id)?;
+    let subscription = of.subscription;
     let mut asked = Stretches::default();
     asked.push(0, id, whole.start, whole.end);
     let (values, count) = largest(tx, subscription, meter, &asked, by, cutoff).await?;

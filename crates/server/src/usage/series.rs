@@ -12,6 +12,7 @@ use tenure_tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    dimensions,
     summary::Calendar,
     totals::Stretches,
     windows::{Asked, in_units, windows},
@@ -99,24 +100,9 @@ pub(super) async fn series(
 }
 
 fn chosen<'s>(situation: &'s Situation, query: &SeriesQuery) -> Result<&'s Meter, Problem> {
-    let product = &situation.catalog.product;
-    let meter = product.meter(&query.meter).ok_or_else(|| {
-        let known: Vec<&str> = product.meters.iter().map(|meter| meter.id.as_str()).collect();
-        let detail =
-            format!("There is no meter `{}`; there are: {}.", query.meter, known.join(", "));
-        Problem::field("/meter", detail)
-    })?;
-    let Some(by) = &query.by else { return Ok(meter) };
-    if !meter.dimensions.contains(by) {
-        let detail = match meter.dimensions.as_slice() {
-            [] => format!("The meter `{}` has no dimensions.", meter.id),
-            some => format!("The dimensions of `{}` are: {}.", meter.id, some.join(", ")),
-        };
-        return Err(Problem::field("/by", detail));
-    }
-    if matches!(meter.aggregation, Aggregation::TimeWeighted { .. }) {
-        let detail = "What is weighted by time cannot be told apart; ask for the total.";
-        return Err(Problem::field("/by", detail));
+    let meter = situation.catalog.meter(&query.meter)?;
+    if let Some(by) = &query.by {
+        dimensions::check(meter, by)?;
     }
     Ok(meter)
 }

@@ -20,10 +20,9 @@ use super::{
 use crate::{
     App,
     http::Problem,
-    subscriptions::entitlements::Situation,
     usage::{
         dimensions::{self, Breakdown, Cell},
-        windows::{Asked, windows},
+        windows::{Asked, Metered, windows},
     },
 };
 
@@ -36,25 +35,9 @@ pub async fn by_dimension(
 ) -> Result<BillDimension, Problem> {
     let now = app.now();
     let (mut tx, case) = read::open(app, tenant, subscription, query.at, now).await?;
-    let situation = Situation {
-        tenant: case.account.tenant.clone(),
-        subscription: case.account.subscription.clone(),
-        catalog: case.account.present_catalog()?.clone(),
-        terms: crate::subscriptions::terms(
-            &mut tx,
-            &case.account.subscription,
-            &Some(case.account.tenant.clone()),
-        )
-        .await?,
-        calendar_zone: case.account.timeline.calendar_zone().unwrap_or("UTC").to_owned(),
-    };
-    let product = &situation.catalog.product;
-    let meter = product.meter(&query.meter).ok_or_else(|| {
-        let known: Vec<&str> = product.meters.iter().map(|meter| meter.id.as_str()).collect();
-        let detail =
-            format!("There is no meter `{}`; there are: {}.", query.meter, known.join(", "));
-        Problem::field("/meter", detail)
-    })?;
+    let catalog = case.account.present_catalog()?;
+    let of = Metered { subscription, catalog };
+    let meter = catalog.meter(&query.meter)?;
     dimensions::check(meter, &query.by)?;
     let rated = rate(&mut tx, &case, now).await?;
     let Some(whole) = stretch(&rated.days) else {
@@ -65,13 +48,13 @@ pub async fn by_dimension(
     stretches.push(whole);
     let found = dimensions::breakdown(
         &mut tx,
-        &situation,
+        of,
         (meter, &query.by),
         (whole, &stretches),
         case.inputs.cutoff,
     )
     .await?;
-    let total = total(&mut tx, &case, &situation, (meter, whole), &found, now).await?;
+    let total = total(&mut tx, &case, of, (meter, whole), &found, now).await?;
     tx.commit().await?;
     told(&case, (meter, &query.by), &rated, found, total)
 }
@@ -85,7 +68,7 @@ fn stretch(days: &[Period]) -> Option<Period> {
 async fn total(
     tx: &mut TenantTx,
     case: &Case,
-    situation: &Situation,
+    of: Metered<'_>,
     (meter, whole): (&Meter, Period),
     found: &Breakdown,
     now: jiff::Timestamp,
@@ -95,7 +78,7 @@ async fn total(
         return Ok(cells.iter().map(|cell| cell.quantity).sum::<Decimal>().normalize());
     }
     let asked = [Asked { meter, windows: vec![whole] }];
-    let totals = windows(tx, situation.metered(), &asked, now, Some(case.inputs.cutoff)).await?;
+    let totals = windows(tx, of, &asked, now, Some(case.inputs.cutoff)).await?;
     Ok(totals.into_iter().flatten().next().map(|total| total.quantity).unwrap_or_default())
 }
 

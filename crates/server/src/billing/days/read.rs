@@ -23,10 +23,9 @@ use crate::{
     },
     http::Problem,
     products::{self, Catalog},
-    subscriptions::entitlements::Situation,
     usage::{
         generations,
-        windows::{Asked, windows},
+        windows::{Asked, Metered, windows},
     },
 };
 
@@ -53,18 +52,13 @@ impl Case {
         first.map_or(&self.account.tenant.time_zone, |segment| &segment.terms.zone)
     }
 
-    /// A situation with the meters of a segment's version.
-    pub(super) fn situation(&self, segment: usize) -> Result<Situation, Problem> {
+    /// Whose usage it is, with the meters of a segment's version.
+    fn metered(&self, segment: usize) -> Result<Metered<'_>, Problem> {
         let segment = self.inputs.segments.get(segment);
         let segment = segment.ok_or_else(|| Problem::internal("a segment of its own inputs"))?;
         let catalog = self.catalogs.get(&segment.version);
-        Ok(Situation {
-            tenant: self.account.tenant.clone(),
-            subscription: self.account.subscription.clone(),
-            catalog: catalog.ok_or_else(|| Problem::not_found("version"))?.clone(),
-            terms: segment.terms.clone(),
-            calendar_zone: segment.terms.calendar_zone().to_owned(),
-        })
+        let catalog = catalog.ok_or_else(|| Problem::not_found("version"))?;
+        Ok(Metered { subscription: self.account.subscription.id, catalog })
     }
 }
 
@@ -187,8 +181,8 @@ pub(super) async fn used(
         if own.is_empty() {
             continue;
         }
-        let situation = case.situation(index)?;
-        let product = &situation.catalog.product;
+        let of = case.metered(index)?;
+        let product = &of.catalog.product;
         let mut asked: Vec<Asked<'_>> = Vec::with_capacity(own.len());
         for (at, part) in own.iter().enumerate() {
             let meter = product.meter(&part.meter);
@@ -201,8 +195,7 @@ pub(super) async fn used(
             };
             asked.push(Asked { meter, windows: vec![Period { start: from, end: part.until }] });
         }
-        let totals =
-            windows(tx, situation.metered(), &asked, now, Some(case.inputs.cutoff)).await?;
+        let totals = windows(tx, of, &asked, now, Some(case.inputs.cutoff)).await?;
         let mut reached = Decimal::ZERO;
         for (at, (part, total)) in own.iter().zip(totals.into_iter().flatten()).enumerate() {
             let goes_on = asked[at].windows[0].start != part.start;
