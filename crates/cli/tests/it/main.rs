@@ -11,4 +11,5 @@ mod license;
 mod serve;
 mod signing_key;
 mod support;
+mod usage;
 mod verify;
