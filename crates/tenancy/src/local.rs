@@ -21,6 +21,13 @@ use nix::{
 pub const POSTGRES_MAJOR_MIN: u32 = 15;
 /// How long a cluster may take to start or stop.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What a new cluster is set to; its `postgresql.conf` says so, and can be edited. Usage names its
+/// keys at random, so every page of their indexes is written soon after every checkpoint, whole,
+/// to the log: checkpoints by PostgreSQL's own 1 GB come every few seconds then
+/// (docs/benchmarks.md).
+const SETTINGS: [&str; 2] = ["max_wal_size = 4GB", "checkpoint_timeout = 15min"];
+/// The same, where PostgreSQL was built with it.
+const COMPRESSION: &str = "wal_compression=lz4";
 /// The private cluster's superuser and database.
 const SUPERUSER: &str = "tenure_admin";
 /// Whom PostgreSQL runs as when Tenure is started by root.
@@ -294,9 +301,24 @@ fn initialise(bin: &Path, data: &Path, user: Option<&User>) -> Result<(), Error>
     initdb.arg("--pwfile").arg(&password);
     initdb.args(["-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"]);
     run(initdb, "initdb")?;
+    tune(bin, data, user)?;
     let kept = data.join("tenure_admin.password");
     fs::rename(&password, &kept).map_err(at(&kept))?;
     create_database(bin, data, user)
+}
+
+/// Adds [`SETTINGS`] to the configuration of a new cluster.
+fn tune(bin: &Path, data: &Path, user: Option<&User>) -> Result<(), Error> {
+    use std::io::Write;
+    let mut lines = SETTINGS.join("\n");
+    let mut compression = command(bin, "postgres", user);
+    compression.arg("-D").arg(data).args(["-c", COMPRESSION, "-C", "wal_compression"]);
+    if run(compression, "postgres -C").is_ok() {
+        lines = format!("{lines}\n{COMPRESSION}");
+    }
+    let path = data.join("postgresql.conf");
+    let mut file = fs::OpenOptions::new().append(true).open(&path).map_err(at(&path))?;
+    writeln!(file, "\n# Set by Tenure when it made this cluster.\n{lines}").map_err(at(&path))
 }
 
 /// `postgres --single` needs no running server and no login.

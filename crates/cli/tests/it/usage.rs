@@ -42,7 +42,8 @@ async fn usage_is_told_by_day_with_its_refusals_and_its_rollups_can_be_made_agai
     send(&server, key, dir.path());
 
     // By hour of the day that it was sent on, to the vendor and to the key itself.
-    let told = server.ask(&["usage", "series", "acme-corp", "--meter", "queries", "--every", "hour"]);
+    let told =
+        server.ask(&["usage", "series", "acme-corp", "--meter", "queries", "--every", "hour"]);
     assert!(told.status.success(), "{}", stderr(&told));
     assert!(stdout(&told).lines().any(|line| line.ends_with("  40")), "{}", stdout(&told));
     let asked = ["usage", "series", "--meter", "queries", "--url", &server.url, "--token", key];
@@ -58,10 +59,8 @@ async fn usage_is_told_by_day_with_its_refusals_and_its_rollups_can_be_made_agai
     let right = server.ask(&["usage", "rebuild", "acme-corp"]);
     assert!(right.status.success(), "{}", stderr(&right));
     let mut conn = database.admin().await;
-    let changed = sqlx::query("UPDATE usage_rollups SET sum = sum + 1")
-        .execute(&mut conn)
-        .await
-        .unwrap();
+    let changed =
+        sqlx::query("UPDATE usage_rollups SET sum = sum + 1").execute(&mut conn).await.unwrap();
     assert_ne!(changed.rows_affected(), 0);
     let found = server.ask(&["usage", "rebuild", "acme-corp"]);
     assert_eq!(found.status.code(), Some(1), "{}", stdout(&found));

@@ -184,12 +184,7 @@ struct Whose {
 
 impl Whose {
     /// `/api/v1/usage/{own}`, or the same below the subscription, where it ends in `named`.
-    async fn usage(
-        &self,
-        client: &Client,
-        own: &[&str],
-        named: &[&str],
-    ) -> Result<RequestBuilder> {
+    async fn usage(&self, client: &Client, own: &[&str], named: &[&str]) -> Result<RequestBuilder> {
         let Some(tenant) = &self.tenant else {
             return Ok(client.request(Method::GET, &[&["api", "v1", "usage"], own].concat()));
         };

@@ -70,7 +70,8 @@ pub(super) fn series(series: &Value, as_json: bool) {
     let points = series["points"].as_array().map(Vec::as_slice).unwrap_or_default();
     let totals = |point: &Value| point["totals"].as_array().cloned().unwrap_or_default();
     let mut values: Vec<String> = Vec::new();
-    for total in points.iter().flat_map(totals) {
+    let something = |total: &Value| total["events"] != 0 || total["quantity"] != "0";
+    for total in points.iter().flat_map(totals).filter(something) {
         let value = value_of(&total);
         if !values.contains(&value) {
             values.push(value);
