@@ -89,12 +89,11 @@ async fn list(client: &Client, query: &[(&str, String)]) -> Result<Vec<Value>> {
     Ok(page["items"].as_array().cloned().unwrap_or_default())
 }
 
-/// Pays what was issued some weeks ago. Returns how many invoices were issued since `after`, and
-/// how many were paid now.
+/// Pays what was issued some weeks ago. Returns how many invoices were issued this morning, and
+/// how many were paid.
 pub(crate) async fn pay(
     client: &Client,
     began: Timestamp,
-    after: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(usize, usize)> {
     let day = |days: i64| SignedDuration::from_hours(24 * days);
@@ -106,7 +105,7 @@ pub(crate) async fn pay(
     for invoice in list(client, &[("status", "issued".to_owned())]).await? {
         let at = invoice["issued_at"].as_str().and_then(|text| text.parse::<Timestamp>().ok());
         let Some(at) = at else { continue };
-        issued += usize::from(after.is_none_or(|after| at > after));
+        issued += usize::from(at >= now);
         if at <= now - day(PAID_AFTER_DAYS) && !left.contains(&invoice["id"]) {
             let (tenant, id) =
                 (output::text_at(&invoice, "/tenant_id"), output::text_at(&invoice, "/id"));

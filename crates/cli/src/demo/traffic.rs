@@ -19,9 +19,14 @@ const QUICK_PERCENT: u32 = 12;
 /// Flows of fewer events a day stay as they are with `--quick`.
 const QUICK_FROM: u32 = 200;
 /// Flows of more events a day are not sent of the time before the month.
-const HISTORY_A_DAY_MAX: u32 = 200;
-/// How long ago late usage happened, before the demonstration's first start.
-const LATE_DAYS: i64 = 70;
+const HISTORY_A_DAY_MAX: u32 = 120;
+/// Of the time before the month, sizes are reported every so many hours,
+const HISTORY_MEASURED_EVERY: i64 = 6;
+/// and so many per cent of the events that name somebody.
+const HISTORY_NAMED_PERCENT: u32 = 30;
+/// When late usage happened, in days before the demonstration's first start: in a calendar month that
+/// is invoiced whatever the day is on which it comes, some weeks later.
+const LATE_DAYS: i64 = 100;
 /// How much of the day falls into each hour of local time, in thousandths.
 const RHYTHM: [u32; 24] =
     [8, 6, 5, 5, 6, 10, 22, 42, 72, 88, 90, 82, 66, 74, 84, 82, 72, 58, 40, 28, 22, 18, 12, 8];
@@ -114,8 +119,11 @@ impl Month {
     /// How many events a flow has in an hour.
     fn size(&self, customer: &Customer, flow: &Flow, hour: i64, zone: &TimeZone) -> u32 {
         let (a_day, growth) = match flow.shape {
-            Shape::Measured { .. } => return 1,
+            Shape::Measured { .. } => {
+                return u32::from(hour >= 0 || hour % HISTORY_MEASURED_EVERY == 0);
+            }
             Shape::Counted { a_day, growth } => (a_day, growth),
+            Shape::Named { a_day, .. } if hour < 0 => (a_day * HISTORY_NAMED_PERCENT / 100, 0),
             Shape::Named { a_day, .. } => (a_day, 0),
         };
         if hour < 0 && a_day > HISTORY_A_DAY_MAX {
@@ -199,6 +207,17 @@ mod tests {
         let sent: usize =
             (0..month.hours).map(|hour| month.events(&CUSTOMERS[1], hour).len()).sum();
         assert_eq!(u64::try_from(sent).unwrap(), month.count(&CUSTOMERS[1], 0));
+    }
+
+    #[test]
+    fn the_year_before_the_month_is_thin_and_has_what_invoices_are_made_of() {
+        let year = Month { hours: 0, ..month(false) };
+        let total: u64 = CUSTOMERS.iter().map(|one| year.count(one, -335 * 24)).sum();
+        assert!((50_000..150_000).contains(&total), "{total}");
+        let retail = CUSTOMERS.iter().find(|one| one.slug == "acme-retail").unwrap();
+        let queries = (-30 * 24..0).flat_map(|hour| year.events(retail, hour));
+        let queries = queries.filter(|event| event["type"] == "rca.query").count();
+        assert!(queries > 1_000, "past what its plan includes: {queries}");
     }
 
     #[test]

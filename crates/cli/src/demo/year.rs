@@ -124,7 +124,7 @@ async fn live_morning(client: &Client, state: &mut State, stop: Stop, told: &mut
         told.events += send(client, state, stop.at).await?;
     }
     billing::close(client).await?;
-    let (issued, paid) = billing::pay(client, state.began, span.after, stop.at).await?;
+    let (issued, paid) = billing::pay(client, state.began, stop.at).await?;
     told.issued += issued;
     told.paid += paid;
     for credit in CREDITS.iter().filter(|credit| span.holds_day(state, credit.days)) {
