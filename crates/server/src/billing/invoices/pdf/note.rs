@@ -69,7 +69,7 @@ fn row(paper: &mut Paper, frame: &Frame, told: &Told, note: &CreditNote) {
         [Role::Cell, Role::RowName, Role::Cell].map(|role| paper.part(role, Some(row)));
     let piece = |x, side, style, run, part| Piece { x, side, style, run, part: Some(part) };
     let total = told.invoice.summary.total.display();
-    let of = format!("Part of invoice {} over {total}", invoice(told));
+    let of = format!("Of invoice {}, over {total}", invoice(told));
     let mut strips: Vec<Strip> = Vec::new();
     for (style, text) in [(BODY, &note.reason), (SMALL, &of)] {
         for run in style.lines(text, WHAT_WIDTH) {
@@ -124,8 +124,8 @@ fn notes(told: &Told, note: &CreditNote) -> Vec<String> {
     let zone = told.zone.iana_name().unwrap_or("UTC");
     let invoice = invoice(told);
     notes.push(format!(
-        "This credit note takes back a part of invoice {invoice}, which stands as it was issued. Tax is \
-         taken back in the proportion of the amounts. Days are those of {zone}. Credit note {}.",
+        "This credit note belongs to invoice {invoice}, which stands as it was issued. Tax is taken back in \
+         the proportion of the amounts. Days are those of {zone}. Credit note {}.",
         note.id
     ));
     notes

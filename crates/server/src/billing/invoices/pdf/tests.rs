@@ -276,7 +276,7 @@ fn a_credit_note_says_of_which_invoice_how_much_why_and_where_it_went() {
         "Invoice ACME-000042",
         "of 2 Apr 2026",
         "1 Outage on 3 March 4.21 EUR",
-        "Part of invoice ACME-000042 over 6.06 EUR",
+        "Of invoice ACME-000042, over 6.06 EUR",
         "Subtotal 4.21 EUR",
         "VAT 19% 0.79 EUR",
         "Total credited 5.00 EUR",
