@@ -119,10 +119,8 @@ async fn move_clock(client: &Client, to: Timestamp) -> Result {
 async fn live_morning(client: &Client, state: &mut State, stop: Stop, told: &mut Told) -> Result {
     move_clock(client, stop.at).await?;
     let span = Span { after: state.lived, to: stop.at };
-    if stop.news {
-        come(client, state, span).await?;
-        told.events += send(client, state, stop.at).await?;
-    }
+    come(client, state, span).await?;
+    told.events += send(client, state, stop).await?;
     billing::close(client).await?;
     let (issued, paid) = billing::pay(client, state.began, stop.at).await?;
     told.issued += issued;
@@ -161,7 +159,7 @@ fn named(customer: &Customer, error: &crate::error::Error) -> crate::error::Erro
 fn described(customer: &Customer) -> String {
     let note = match (customer.months, customer.suspended, customer.deal.is_some()) {
         (0, ..) => " (trial)",
-        (_, true, _) => " (suspended since)",
+        (_, true, _) => " (suspended later)",
         (.., true) => " (contract)",
         _ => "",
     };
@@ -170,9 +168,9 @@ fn described(customer: &Customer) -> String {
     format!("{:<28} {bought:<38} {}{note}", customer.name, customer.model.replace('_', "-"))
 }
 
-/// Usage up to a morning, and what a customer had held back.
-async fn send(client: &Client, state: &mut State, to: Timestamp) -> Result<u64> {
-    let span = Span { after: state.lived, to };
+/// Usage up to a morning that has news, and what a customer had held back.
+async fn send(client: &Client, state: &mut State, stop: Stop) -> Result<u64> {
+    let span = Span { after: state.lived, to: stop.at };
     for customer in &CUSTOMERS {
         let (Some(late), Some(key)) = (customer.late, state.keys.get(customer.slug)) else {
             continue;
@@ -182,6 +180,9 @@ async fn send(client: &Client, state: &mut State, to: Timestamp) -> Result<u64> 
             commands::send_usage(&client.with_token(key), &events).await?;
         }
     }
-    let month = Month::until(state, to);
+    if !stop.news {
+        return Ok(0);
+    }
+    let month = Month::until(state, stop.at);
     steps::usage(client, state, &month, &CUSTOMERS, &indicatif::ProgressBar::hidden()).await
 }
