@@ -175,13 +175,19 @@ impl App {
         self.0.started
     }
 
-    /// The present moment; ahead of the machine's where a test moved it.
+    /// The present moment; another than the machine's where a test clock says so.
     pub fn now(&self) -> Timestamp {
         let offset = SignedDuration::from_millis(self.0.clock_offset_ms.load(Ordering::Relaxed));
         self.0.clock.now().checked_add(offset).unwrap_or(Timestamp::MAX)
     }
 
-    /// How far a test moved the clock, in milliseconds.
+    /// Takes over the clock of the database, before anything else asks for the time: milliseconds
+    /// ahead of the machine's, below zero where a test began in the past.
+    pub(crate) fn start_clock(&self, offset_ms: i64) {
+        self.0.clock_offset_ms.store(offset_ms, Ordering::Relaxed);
+    }
+
+    /// How far a test moved the clock since, in milliseconds; it never goes back.
     pub(crate) fn set_clock_offset(&self, offset_ms: i64) {
         self.0.clock_offset_ms.fetch_max(offset_ms, Ordering::Relaxed);
     }

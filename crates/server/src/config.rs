@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use jiff::Timestamp;
+
 use crate::products::signing::pkcs11;
 
 /// License tokens remembered as verified, when nobody says otherwise.
@@ -22,6 +24,9 @@ pub struct Config {
     pub products_dir: Option<PathBuf>,
     /// Whether the clock may be moved, forward only. Marks the database for ever.
     pub test_clock: bool,
+    /// Where the test clock of a new database begins; now when absent. A database that is there
+    /// already keeps its own clock.
+    pub test_clock_start: Option<Timestamp>,
     /// Where people reach this server, for links in environments and licenses.
     pub public_url: String,
     /// License tokens remembered as verified, at most; 0 verifies each one anew.
@@ -42,6 +47,7 @@ impl Default for Config {
             admin_token: None,
             products_dir: None,
             test_clock: false,
+            test_clock_start: None,
             public_url: "http://127.0.0.1:8765".to_owned(),
             verified_tokens_max: VERIFIED_TOKENS_MAX,
             jobs: false,

@@ -184,6 +184,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(billing::invoices::own::show))
         .routes(routes!(billing::invoices::pdf::api::show))
         .routes(routes!(billing::invoices::pdf::api::own))
+        .routes(routes!(billing::invoices::pdf::api::note))
+        .routes(routes!(billing::invoices::pdf::api::own_note))
         .routes(routes!(billing::evidence::api::explain))
         .routes(routes!(billing::evidence::api::explain_own))
         .routes(routes!(billing::evidence::api::export))

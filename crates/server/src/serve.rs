@@ -107,6 +107,7 @@ impl Server {
         vault: Vault,
         clock: Arc<dyn Clock>,
     ) -> Result<Started, Error> {
+        installation::check_settings(&config)?;
         let address = config.listen;
         let listener =
             TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;

@@ -15,6 +15,7 @@ use tokio::{
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
+    common::moment,
     data_dir,
     error::{Error, Result},
     output,
@@ -74,6 +75,17 @@ pub(crate) struct Serve {
     /// Allow `tenure clock --to`; marks the database as a test database for ever
     #[arg(long, env = "TENURE_TEST_CLOCK", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     test_clock: bool,
+    /// Where the test clock of a new database begins, such as 2025-11-01T00:00:00Z; a database that is
+    /// there already keeps its own clock [default: now]
+    #[arg(
+        long,
+        env = "TENURE_TEST_CLOCK_START",
+        hide_env_values = true,
+        value_name = "MOMENT",
+        value_parser = moment,
+        requires = "test_clock"
+    )]
+    test_clock_start: Option<jiff::Timestamp>,
     /// License tokens remembered as verified, at most; 0 verifies each one anew
     #[arg(
         long,
@@ -187,6 +199,7 @@ impl Serve {
             admin_token: self.admin_token.clone(),
             products_dir: self.products_dir.clone(),
             test_clock: self.test_clock,
+            test_clock_start: self.test_clock_start,
             public_url,
             verified_tokens_max: self.verified_tokens_max,
             jobs: !self.without_jobs,

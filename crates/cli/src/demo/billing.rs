@@ -1,20 +1,18 @@
-//! What a demonstration bills: months that are over are closed and issued by the
-//! server's own jobs; some invoices are paid, one has a credit note, one corrects
-//! usage that came late. Each step is safe to repeat.
+//! What a demonstration bills: periods that are over are closed and issued by the server's own
+//! jobs; most invoices are paid, some have a credit note. Each step is safe to repeat.
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{
     customers::{CUSTOMERS, Customer},
-    state::State,
-    traffic,
+    year::Credit,
 };
 use crate::{
     client::Client,
-    commands,
     error::{Error, Result},
     output,
 };
@@ -25,10 +23,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(60);
 const LOOKS_MAX: usize = 3_000;
 /// Runs begun at most: closing leads to issuing, and then nothing is left.
 const RUNS_MAX: usize = 10;
-/// Invoices of one customer that are looked at.
-const INVOICES_MAX: usize = 50;
-/// Who gets a part of its newest invoice back.
-const CREDITED: &str = "open-harvest";
+/// Invoices that are looked at: of one customer, or unpaid.
+const INVOICES_MAX: usize = 200;
+/// After so many days an invoice is paid.
+const PAID_AFTER_DAYS: i64 = 25;
+/// Who does not pay any more does so since so many days before the first start.
+const UNPAID_DAYS: i64 = 75;
 
 /// What there is to look at.
 pub(crate) struct Billed {
@@ -41,26 +41,8 @@ pub(crate) struct Billed {
     pub(crate) corrected: Option<(&'static str, String)>,
 }
 
-/// Closes, issues, pays and corrects, once; then tells what there is.
-pub(crate) async fn history(client: &Client, state: &mut State) -> Result<Billed> {
-    if !state.billed {
-        name_seller(client).await?;
-        close(client).await?;
-        for customer in &CUSTOMERS {
-            pay(client, customer).await?;
-        }
-        credit(client).await?;
-        for customer in CUSTOMERS.iter().filter(|customer| customer.late.is_some()) {
-            correct(client, state, customer).await?;
-        }
-        state.billed = true;
-        state.save()?;
-    }
-    told(client).await
-}
-
 /// Who sells, as invoices say it.
-async fn name_seller(client: &Client) -> Result {
+pub(crate) async fn name_seller(client: &Client) -> Result {
     let sellers = client.get(&["sellers"]).await?;
     let Some(seller) = sellers["items"].as_array().and_then(|all| all.first()) else {
         return Ok(());
@@ -74,7 +56,7 @@ async fn name_seller(client: &Client) -> Result {
 }
 
 /// Everything that is due, by the jobs that do it every day.
-async fn close(client: &Client) -> Result {
+pub(crate) async fn close(client: &Client) -> Result {
     for _ in 0..RUNS_MAX {
         let mut run = client.post(&["billing", "runs"], &json!({})).await?;
         if !run["finished_at"].is_null() {
@@ -98,38 +80,50 @@ async fn close(client: &Client) -> Result {
 
 /// A customer's invoices, newest period first.
 async fn invoices(client: &Client, customer: &Customer) -> Result<Vec<Value>> {
-    let query = [("tenant", customer.slug.to_owned()), ("limit", INVOICES_MAX.to_string())];
+    list(client, &[("tenant", customer.slug.to_owned())]).await
+}
+
+async fn list(client: &Client, query: &[(&str, String)]) -> Result<Vec<Value>> {
+    let query = [query, &[("limit", INVOICES_MAX.to_string())]].concat();
     let page = client.find(&["invoices"], &query).await?;
     Ok(page["items"].as_array().cloned().unwrap_or_default())
 }
 
-async fn step(
+/// Pays what was issued some weeks ago. Returns how many invoices were issued this morning, and
+/// how many were paid.
+pub(crate) async fn pay(
     client: &Client,
-    customer: &Customer,
-    invoice: &Value,
-    what: &str,
-    body: Value,
-) -> Result {
-    let id = output::text_at(invoice, "/id");
-    client.post(&["tenants", customer.slug, "invoices", &id, what], &body).await.map(drop)
-}
-
-/// All but the newest are paid.
-async fn pay(client: &Client, customer: &Customer) -> Result {
-    let all = invoices(client, customer).await?;
-    let issued = all.iter().filter(|invoice| invoice["number"].is_string());
-    for invoice in issued.skip(1).filter(|invoice| invoice["status"] == "issued") {
-        step(client, customer, invoice, "pay", json!({})).await?;
+    began: Timestamp,
+    now: Timestamp,
+) -> Result<(usize, usize)> {
+    let day = |days: i64| SignedDuration::from_hours(24 * days);
+    let mut left = Vec::new();
+    for customer in CUSTOMERS.iter().filter(|one| one.suspended && now > began - day(UNPAID_DAYS)) {
+        left.extend(invoices(client, customer).await?.into_iter().map(|one| one["id"].clone()));
     }
-    Ok(())
+    let (mut issued, mut paid) = (0, 0);
+    for invoice in list(client, &[("status", "issued".to_owned())]).await? {
+        let at = invoice["issued_at"].as_str().and_then(|text| text.parse::<Timestamp>().ok());
+        let Some(at) = at else { continue };
+        issued += usize::from(at >= now);
+        if at <= now - day(PAID_AFTER_DAYS) && !left.contains(&invoice["id"]) {
+            let (tenant, id) =
+                (output::text_at(&invoice, "/tenant_id"), output::text_at(&invoice, "/id"));
+            client.post(&["tenants", &tenant, "invoices", &id, "pay"], &json!({})).await?;
+            paid += 1;
+        }
+    }
+    Ok((issued, paid))
 }
 
-async fn credit(client: &Client) -> Result {
-    let Some(customer) = CUSTOMERS.iter().find(|customer| customer.slug == CREDITED) else {
+/// A part of a customer's newest invoice is given back.
+pub(crate) async fn credit(client: &Client, credit: &Credit) -> Result {
+    let Some(customer) = CUSTOMERS.iter().find(|customer| customer.slug == credit.slug) else {
         return Ok(());
     };
     let all = invoices(client, customer).await?;
-    let Some(newest) = all.iter().find(|invoice| invoice["status"] == "issued") else {
+    let Some(newest) = all.iter().find(|one| one["status"] == "issued" || one["status"] == "paid")
+    else {
         return Ok(());
     };
     let id = output::text_at(newest, "/id");
@@ -138,27 +132,12 @@ async fn credit(client: &Client) -> Result {
     if whole["credit_notes"].as_array().is_some_and(|notes| !notes.is_empty()) {
         return Ok(());
     }
-    let body = json!({ "amount": "20.00", "reason": "Two days of slow transcription" });
-    let path = [&path[..], &["credit-notes"]].concat();
-    client.post_once(&path, "demo-credit-note", &body).await.map(drop)
-}
-
-/// Usage of a month that was invoiced arrives now; the next invoice corrects it.
-async fn correct(client: &Client, state: &State, customer: &Customer) -> Result {
-    let (Some(late), Some(key)) = (customer.late, state.keys.get(customer.slug)) else {
-        return Ok(());
-    };
-    let events = traffic::late(customer, late, state.began);
-    commands::send_usage(&client.with_token(key), &events).await?;
-    let all = invoices(client, customer).await?;
-    match all.iter().find(|invoice| invoice["status"] == "draft") {
-        Some(draft) => step(client, customer, draft, "issue", json!({})).await,
-        None => Ok(()),
-    }
+    let body = json!({ "amount": credit.amount, "reason": credit.reason });
+    client.post(&[&path[..], &["credit-notes"]].concat(), &body).await.map(drop)
 }
 
 /// What there is, with the invoices that are worth a look.
-async fn told(client: &Client) -> Result<Billed> {
+pub(crate) async fn told(client: &Client) -> Result<Billed> {
     let mut billed = Billed { issued: 0, paid: 0, drafts: 0, explain: None, corrected: None };
     for customer in &CUSTOMERS {
         for invoice in invoices(client, customer).await? {

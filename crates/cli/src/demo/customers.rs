@@ -60,13 +60,26 @@ pub(crate) struct Customer {
     pub units: &'static [(&'static str, &'static [&'static str])],
     /// What its software reports.
     pub flows: &'static [Flow],
-    /// Whether access is withheld.
+    /// Whether access is withheld, because it stopped to pay.
     pub suspended: bool,
     /// Whether its billing periods end on the day of the demonstration rather than with the month:
     /// its newest invoice is a draft.
     pub ends_today: bool,
     /// Events of the first flow that arrive when their month is invoiced already.
     pub late: Option<u32>,
+    /// What it had bought before.
+    pub before: Option<Before>,
+}
+
+/// What a customer had until it changed its mind in the middle of the year.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Before {
+    /// So many days before the demonstration it changed.
+    pub days: i64,
+    /// Another plan.
+    pub plan: &'static str,
+    /// Other quantities of the same charges.
+    pub items: &'static [(&'static str, &'static str)],
 }
 
 const fn counted(kind: &'static str, a_day: u32, growth: u32) -> Flow {
@@ -99,6 +112,7 @@ const PLAIN: Customer = Customer {
     suspended: false,
     ends_today: false,
     late: None,
+    before: None,
 };
 
 /// All of them, in the order in which they are made.
@@ -109,7 +123,7 @@ pub(crate) const CUSTOMERS: [Customer; 17] = [
         zone: "America/New_York",
         product: "kg-rca",
         plan: "pro",
-        months: 7,
+        months: 12,
         units: &[("Commerce", &["Checkout", "Search"]), ("Platform", &["Site reliability"])],
         flows: &[
             counted("event.ingested", 3_400, 18),
@@ -117,6 +131,7 @@ pub(crate) const CUSTOMERS: [Customer; 17] = [
             counted("api.call", 320, 12),
             measured("storage.measured", "bytes", 61 * GB, 78 * GB),
         ],
+        before: Some(Before { days: 130, plan: "basic", items: &[] }),
         ..PLAIN
     },
     Customer {
@@ -125,7 +140,7 @@ pub(crate) const CUSTOMERS: [Customer; 17] = [
         zone: "Europe/Berlin",
         product: "kg-rca",
         plan: "basic",
-        months: 4,
+        months: 8,
         flows: &[
             counted("event.ingested", 1_500, 25),
             // Past the 1,000 queries of its plan, which are then charged.
@@ -141,7 +156,7 @@ pub(crate) const CUSTOMERS: [Customer; 17] = [
         zone: "Asia/Kolkata",
         product: "kg-rca",
         plan: "free",
-        months: 2,
+        months: 4,
         // Past the 100 queries of the free plan, which are then blocked.
         flows: &[counted("event.ingested", 300, 40), counted("rca.query", 6, 20)],
         ..PLAIN
@@ -178,7 +193,7 @@ pub(crate) const CUSTOMERS: [Customer; 17] = [
         zone: "Europe/Oslo",
         product: "kg-rca",
         plan: "basic",
-        months: 4,
+        months: 6,
         ends_today: true,
         // Past the 1,000 queries of its plan in each month.
         flows: &[
@@ -195,7 +210,7 @@ pub(crate) const CUSTOMERS: [Customer; 17] = [
         zone: "Europe/London",
         product: "meeting-minutes",
         plan: "starter",
-        months: 3,
+        months: 5,
         items: &[("base", "9")],
         flows: &[counted("meeting.processed", 4, 5), named("user.active", "user_id", 14, 9)],
         ..PLAIN
@@ -207,9 +222,10 @@ pub(crate) const CUSTOMERS: [Customer; 17] = [
         class: Some("nonprofit"),
         product: "meeting-minutes",
         plan: "pro",
-        months: 6,
+        months: 10,
         items: &[("base", "42")],
         flows: &[counted("meeting.processed", 21, 9), named("user.active", "user_id", 60, 42)],
+        before: Some(Before { days: 100, plan: "pro", items: &[("base", "28")] }),
         ..PLAIN
     },
     Customer {
@@ -231,7 +247,7 @@ pub(crate) const CUSTOMERS: [Customer; 17] = [
         product: "meeting-minutes",
         plan: "byoi",
         model: "byoi",
-        months: 5,
+        months: 7,
         items: &[("base", "180"), ("data_plane", "1"), ("premium-sla", "1")],
         units: &[("Claims", &["Motor", "Property"]), ("Underwriting", &["Commercial lines"])],
         flows: &[counted("meeting.processed", 95, 11), named("user.active", "user_id", 240, 171)],
@@ -244,7 +260,7 @@ pub(crate) const CUSTOMERS: [Customer; 17] = [
         product: "meeting-minutes",
         plan: "self-hosted",
         model: "air_gapped",
-        months: 8,
+        months: 12,
         items: &[("base", "120")],
         ..PLAIN
     },
@@ -254,7 +270,7 @@ pub(crate) const CUSTOMERS: [Customer; 17] = [
         zone: "America/Los_Angeles",
         product: "dyocense",
         plan: "growth",
-        months: 5,
+        months: 9,
         ..PLAIN
     },
     Customer {
@@ -263,7 +279,7 @@ pub(crate) const CUSTOMERS: [Customer; 17] = [
         zone: "Europe/Paris",
         product: "dyocense",
         plan: "starter",
-        months: 9,
+        months: 12,
         suspended: true,
         ..PLAIN
     },
@@ -274,7 +290,7 @@ pub(crate) const CUSTOMERS: [Customer; 17] = [
         product: "dyocense",
         plan: "enterprise",
         model: "self_hosted",
-        months: 10,
+        months: 11,
         deal: Some(Deal {
             amount: "2400",
             every: "month",

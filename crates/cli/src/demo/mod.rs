@@ -1,15 +1,18 @@
 //! `tenure demo`: everything with believable data, through the real API.
 //!
 //! Owns: a server process and its private PostgreSQL in a directory of their
-//! own, five products, their customers, a month of usage, months of invoices. Refuses: to touch any
-//! other installation. Ctrl-C leaves nothing running; the next start goes on.
+//! own, five products, their customers, a month of usage, a year of invoices: its clock begins a
+//! year ago and is moved to the present. Refuses: to touch any other installation. Ctrl-C leaves
+//! nothing running; the next start goes on.
 
 mod billing;
+mod calendar;
 mod customers;
 mod process;
 mod state;
 mod steps;
 mod traffic;
+mod year;
 
 use std::{
     io::IsTerminal,
@@ -20,17 +23,12 @@ use std::{
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use jiff::Timestamp;
 use tenure_core::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::{
-    billing::Billed,
-    customers::{CUSTOMERS, Customer},
-    process::ServerProcess,
-    state::State,
-    traffic::Month,
+    billing::Billed, customers::CUSTOMERS, process::ServerProcess, state::State, traffic::Month,
 };
 use crate::{
     client::Client,
@@ -47,17 +45,17 @@ const PRODUCTS: [&str; 5] = [
     include_str!("../../../../products/kg-rca/product.toml"),
     include_str!("../../../../products/incidentfox/product.toml"),
 ];
-const SECONDS_AN_HOUR: i64 = 3_600;
 
 /// Show everything with five products and believable customers
 ///
-/// Starts a server with a private PostgreSQL, sells five products to seventeen customers in all four
-/// deployment models, sends a month of their usage through the API and closes the months before.
+/// Starts a server with a private PostgreSQL whose clock begins a year ago, and lives through that year:
+/// five products are sold to seventeen customers in all four deployment models, their usage is sent
+/// through the API, each month is closed, invoiced and paid. Then the clock shows the present.
 /// Stays up until Ctrl-C.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   tenure demo
-  tenure demo --quick                 an eighth of the usage
+  tenure demo --quick                 an eighth of the usage, and the whole year
   tenure demo --fresh                 forget the last demonstration first
   tenure demo --listen 127.0.0.1:9000 --data-dir /srv/tenure
 
@@ -121,48 +119,26 @@ impl Demo {
 
         let client = Client::to(&format!("http://{}", self.listen), Some(state.token.clone()))?;
         let begun = Instant::now();
+        let clock_start = calendar::start(state.began)?;
+        let started = ServerProcess::start(&dir, self.listen, &state.token, &client, clock_start);
         let mut server = tokio::select! {
-            server = self.server(&dir, &state, &client, state.billed) => server?,
+            server = started => server?,
             () = &mut stop => return Ok(()),
         };
         step("server", &format!("ready on http://{} after {}", self.listen, since(begun)));
 
-        let ended = tokio::select! {
-            done = self.fill(&client, &dir, &mut state) => done.map(|()| true),
-            () = &mut stop => Ok(false),
+        let filled = tokio::select! {
+            done = self.fill(&client, &dir, &mut state) => done.map(Some),
+            () = &mut stop => Ok(None),
             error = server.ended() => Err(error),
         };
-        // Months are closed when all of their usage is there: until then no job runs.
-        let ended = match ended {
-            Ok(true) if !state.billed => {
-                server.stop().await;
-                server = tokio::select! {
-                    server = self.server(&dir, &state, &client, true) => server?,
-                    () = &mut stop => return Ok(()),
-                };
-                Ok(true)
-            }
-            other => other,
-        };
-        let billed = match ended {
-            Ok(true) => tokio::select! {
-                billed = self.billing(&client, &mut state) => billed.map(Some),
-                () = &mut stop => Ok(None),
-                error = server.ended() => Err(error),
-            },
-            Ok(false) => Ok(None),
-            Err(error) => Err(error),
-        };
-        let ended = match billed {
+        let ended = match filled {
             Ok(Some(billed)) => {
                 self.ready(&dir, &state, &billed, begun);
-                if self.exit_when_ready {
-                    Ok(())
-                } else {
-                    tokio::select! {
-                        () = &mut stop => Ok(()),
-                        error = server.ended() => Err(error),
-                    }
+                tokio::select! {
+                    () = &mut stop, if !self.exit_when_ready => Ok(()),
+                    error = server.ended(), if !self.exit_when_ready => Err(error),
+                    else => Ok(()),
                 }
             }
             Ok(None) => Ok(()),
@@ -174,64 +150,51 @@ impl Demo {
         ended
     }
 
-    async fn server(
-        &self,
-        dir: &Path,
-        state: &State,
-        client: &Client,
-        with_jobs: bool,
-    ) -> Result<ServerProcess> {
-        ServerProcess::start(dir, self.listen, &state.token, client, with_jobs).await
-    }
-
-    async fn billing(&self, client: &Client, state: &mut State) -> Result<Billed> {
-        let begun = Instant::now();
-        let billed = billing::history(client, state).await?;
-        let (issued, paid, drafts) = (billed.issued, billed.paid, billed.drafts);
-        step(
-            "invoices",
-            &format!(
-                "{issued} issued, {paid} of them paid, {drafts} in draft, in {}",
-                since(begun)
-            ),
-        );
-        Ok(billed)
-    }
-
     fn state(&self, dir: &Path) -> Result<State> {
         if let Some(known) = State::load(dir)? {
             return Ok(known);
         }
         let now = tenure_core::SystemClock.now().as_second();
-        let hour = Timestamp::from_second(now - now % SECONDS_AN_HOUR)?;
+        let hour = Timestamp::from_second(now - now % traffic::HOUR)?;
         State::new(dir, hour, self.seed, self.quick)
     }
 
-    async fn fill(&self, client: &Client, dir: &Path, state: &mut State) -> Result {
+    async fn fill(&self, client: &Client, dir: &Path, state: &mut State) -> Result<Billed> {
         self.products(client).await?;
-        let subscriptions = customers(client, state).await?;
+        billing::name_seller(client).await?;
+        let begun = Instant::now();
+        if !state.arrived {
+            year::live(client, state).await?;
+            step("clock", &format!("a year in {}, and at the present", since(begun)));
+        }
+        self.licenses(client, dir).await?;
+        self.usage(client, state).await?;
+        billing::close(client).await?;
+        let billed = billing::told(client).await?;
+        let (issued, paid, drafts) = (billed.issued, billed.paid, billed.drafts);
+        step("invoices", &format!("{issued} issued, {paid} of them paid, {drafts} in draft"));
+        Ok(billed)
+    }
+
+    /// Licenses are issued at the present: what verifies them runs on real time.
+    async fn licenses(&self, client: &Client, dir: &Path) -> Result {
         let mut carried = Vec::new();
         let mut licensed = 0;
-        for (customer, subscription) in CUSTOMERS.iter().zip(&subscriptions) {
-            match customer.model {
-                "byoi" => {
-                    let status = steps::resources(client, customer).await?;
-                    step("resources", &format!("{} recorded its own: {status}", customer.name));
-                }
-                "self_hosted" | "air_gapped" => {
-                    let license = steps::license(client, customer, subscription).await?;
-                    licensed += 1;
-                    if customer.model == "air_gapped" {
-                        let said = steps::carry(client, dir, customer, &license).await?;
-                        carried.push(format!("{}.lic verified offline: {said}", customer.slug));
-                    }
-                }
-                _ => {}
+        for customer in &CUSTOMERS {
+            let subscription = steps::settle(client, customer).await?;
+            if !matches!(customer.model, "self_hosted" | "air_gapped") {
+                continue;
+            }
+            let license = steps::license(client, customer, &subscription).await?;
+            licensed += 1;
+            if customer.model == "air_gapped" {
+                let said = steps::carry(client, dir, customer, &license).await?;
+                carried.push(format!("{}.lic verified offline: {said}", customer.slug));
             }
         }
         step("licenses", &format!("{licensed} issued, signed with each product's own key"));
         carried.iter().for_each(|line| step("", line));
-        self.usage(client, state).await
+        Ok(())
     }
 
     async fn products(&self, client: &Client) -> Result {
@@ -249,15 +212,13 @@ impl Demo {
     }
 
     async fn usage(&self, client: &Client, state: &mut State) -> Result {
-        let begin = state.began - SignedDuration::from_hours(24 * steps::DAYS);
-        let now = tenure_core::SystemClock.now();
-        let hours = (now.as_second() - begin.as_second()) / SECONDS_AN_HOUR;
-        let month = Month { begin, hours, seed: state.seed, quick: state.quick };
-        let left = |customer: &Customer| {
+        let month = Month::until(state, tenure_core::SystemClock.now());
+        let mut total = 0;
+        for customer in &CUSTOMERS {
             let sent = state.sent_hours.get(customer.slug).copied();
-            month.count(customer, sent.unwrap_or_else(|| steps::first_hour(customer)))
-        };
-        let total: u64 = CUSTOMERS.iter().map(left).sum();
+            let first = sent.map_or_else(|| steps::first_hour(customer, state.began), Ok)?;
+            total += month.count(customer, first);
+        }
         let bar = progress(total);
         let begun = Instant::now();
         let sent = steps::usage(client, state, &month, &CUSTOMERS, &bar).await?;
@@ -302,26 +263,6 @@ Commands to try in another terminal:
             say("Ctrl-C stops everything; the next start goes on, --fresh begins anew.");
         }
     }
-}
-
-async fn customers(client: &Client, state: &mut State) -> Result<Vec<Value>> {
-    let mut subscriptions = Vec::new();
-    for customer in &CUSTOMERS {
-        let made = steps::customer(client, state, customer)
-            .await
-            .map_err(|error| Error::new(format!("{}: {error}", customer.name)))?;
-        let note = match (customer.months, customer.suspended, customer.deal.is_some()) {
-            (0, ..) => " (trial)",
-            (_, true, _) => " (suspended)",
-            (.., true) => " (contract)",
-            _ => "",
-        };
-        let bought = format!("{} {}", customer.product, customer.plan);
-        let model = customer.model.replace('_', "-");
-        step("customer", &format!("{:<28} {bought:<38} {model}{note}", customer.name));
-        subscriptions.push(made);
-    }
-    Ok(subscriptions)
 }
 
 fn product_files(dir: &Path) -> Result<Vec<String>> {

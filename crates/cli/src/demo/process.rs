@@ -3,6 +3,7 @@
 
 use std::{fs, net::SocketAddr, path::Path, process::Stdio, time::Duration};
 
+use jiff::Timestamp;
 use reqwest::Method;
 use tokio::{
     process::{Child, ChildStdin, Command},
@@ -23,6 +24,17 @@ const LOOK_EVERY: Duration = Duration::from_millis(40);
 /// Lines of its log that are shown when it fails.
 const LOG_LINES: usize = 6;
 
+/// What may be set for a real installation.
+const OTHERS_SETTINGS: [&str; 7] = [
+    "DATABASE_URL",
+    "OWNER_DATABASE_URL",
+    "MASTER_KEY_FILE",
+    "PRODUCTS_DIR",
+    "PUBLIC_URL",
+    "WITHOUT_JOBS",
+    "INVOICE_GRACE_HOURS",
+];
+
 /// A running server.
 pub(crate) struct ServerProcess {
     child: Child,
@@ -31,27 +43,24 @@ pub(crate) struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts it and waits until it is ready; without jobs, nothing is closed or issued.
+    /// Starts it and waits until it is ready; the clock of a new one begins at `clock_start`.
     pub(crate) async fn start(
         dir: &Path,
         listen: SocketAddr,
         token: &str,
         client: &Client,
-        with_jobs: bool,
+        clock_start: Timestamp,
     ) -> Result<Self> {
         let log = dir.join("serve.log");
         let file = fs::File::create(&log).map_err(|error| Error::file(&log, &error))?;
         let program = std::env::current_exe()?;
         let mut command = Command::new(program);
         command.arg("serve").arg("--until-stdin-closes").arg("--data-dir").arg(dir);
-        if !with_jobs {
-            command.arg("--without-jobs");
-        }
         command.arg("--listen").arg(listen.to_string()).env("TENURE_ADMIN_TOKEN", token);
+        command.env("TENURE_TEST_CLOCK", "1");
+        command.env("TENURE_TEST_CLOCK_START", clock_start.to_string());
         // Settings of a real installation must not reach the demonstration's.
-        for name in
-            ["DATABASE_URL", "OWNER_DATABASE_URL", "MASTER_KEY_FILE", "PRODUCTS_DIR", "PUBLIC_URL"]
-        {
+        for name in OTHERS_SETTINGS {
             command.env_remove(format!("TENURE_{name}"));
         }
         // Its standard input closes when this process ends, however it ends. A

@@ -30,9 +30,11 @@ pub(crate) struct State {
     pub keys: BTreeMap<String, String>,
     /// Hours of usage that each customer has sent.
     pub sent_hours: BTreeMap<String, i64>,
-    /// Whether the months before were closed.
-    #[serde(default)]
-    pub billed: bool,
+    /// The last morning of its year that was lived through; none before the first.
+    pub lived: Option<Timestamp>,
+    /// Whether its clock has come to the present. An earlier version had no year, and no such field:
+    /// what it left cannot be gone on with.
+    pub arrived: bool,
     #[serde(skip)]
     path: PathBuf,
 }
@@ -63,7 +65,8 @@ impl State {
             quick,
             keys: BTreeMap::new(),
             sent_hours: BTreeMap::new(),
-            billed: false,
+            lived: None,
+            arrived: false,
             path: dir.join(FILE),
         };
         state.save()?;

@@ -3,12 +3,17 @@
 use std::{path::Path, process::Stdio, sync::Arc};
 
 use indicatif::ProgressBar;
-use jiff::{SignedDuration, Span, Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{process::Command, sync::Semaphore, task::JoinSet};
 
-use super::{customers::Customer, state::State, traffic::Month};
+use super::{
+    calendar,
+    customers::Customer,
+    state::State,
+    traffic::{HOUR, Month},
+};
 use crate::{
     client::Client,
     commands,
@@ -16,65 +21,13 @@ use crate::{
     output,
 };
 
-/// Days of usage before the first start.
-pub(crate) const DAYS: i64 = 30;
-/// Days before those of which only small flows are sent, so that invoices have usage. Two months
-/// and the running one are never shorter than both together.
-const HISTORY_DAYS: i64 = 58;
-/// Months that are invoiced.
-const BILLED_MONTHS: i64 = 3;
-/// For how many days a trial has been running.
-const TRIAL_DAYS: i64 = 5;
 /// Events a request.
 const BATCH_EVENTS: usize = 1_000;
-/// Months a year.
-const MONTHS_A_YEAR: i64 = 12;
 /// Customers that send at once.
 const SENDERS: usize = 4;
 
-/// When a customer's subscription began: at the start of a month, so that the
-/// billing period and the month that limits count in are one; or, in a trial, lately.
-fn began(customer: &Customer, now: Timestamp) -> Result<Timestamp> {
-    let zone = TimeZone::get(customer.zone).unwrap_or(TimeZone::UTC);
-    if customer.months == 0 {
-        let day = (now - SignedDuration::from_hours(24 * TRIAL_DAYS)).to_zoned(zone);
-        return Ok(day.start_of_day()?.timestamp());
-    }
-    if customer.ends_today {
-        return ends_today(customer, now, zone);
-    }
-    // One month more than stated: usage is sent from before the present month.
-    let month = now.to_zoned(zone).first_of_month()?;
-    let first = month.checked_sub(Span::new().months(customer.months + 1))?;
-    Ok(first.start_of_day()?.timestamp())
-}
-
-/// Months ago on this day of the month, so that a billing period ends this morning.
-fn ends_today(customer: &Customer, now: Timestamp, zone: TimeZone) -> Result<Timestamp> {
-    let today = now.to_zoned(zone);
-    // Not every month has a 31st.
-    for months in customer.months..=customer.months + MONTHS_A_YEAR {
-        let then = today.checked_sub(Span::new().months(months))?;
-        if then.day() == today.day() {
-            return Ok(then.start_of_day()?.timestamp());
-        }
-    }
-    let then = today.checked_sub(Span::new().months(customer.months))?;
-    Ok(then.start_of_day()?.timestamp())
-}
-
-/// From when on it is billed: the months before are closed in the demonstration.
-fn billed_from(start: Timestamp, now: Timestamp) -> Result<Timestamp> {
-    let first = now.to_zoned(TimeZone::UTC).checked_sub(Span::new().months(BILLED_MONTHS))?;
-    Ok(start.max(first.timestamp()))
-}
-
-/// A customer with everything that it has. Returns its subscription.
-pub(crate) async fn customer(
-    client: &Client,
-    state: &mut State,
-    customer: &Customer,
-) -> Result<Value> {
+/// A customer comes, with everything that it has in the beginning.
+pub(crate) async fn join(client: &Client, state: &mut State, customer: &Customer) -> Result {
     tenant(client, customer).await?;
     units(client, customer).await?;
     let subscription = subscription(client, state, customer).await?;
@@ -86,11 +39,45 @@ pub(crate) async fn customer(
             state.keys.insert(customer.slug.to_owned(), output::text_at(&made, "/api_key"));
             state.save()?;
         }
-        if customer.suspended && subscription["status"] != "suspended" {
-            client.act(&["tenants", customer.slug, "subscriptions", id, "suspend"]).await?;
+    }
+    Ok(())
+}
+
+/// Takes the plan and the quantities that it has today.
+pub(crate) async fn change(client: &Client, customer: &Customer) -> Result {
+    let subscription = bought(client, customer).await?;
+    let id = output::text_at(&subscription, "/id");
+    let path = ["tenants", customer.slug, "subscriptions", &id];
+    if subscription["plan"] != customer.plan {
+        let body = json!({ "plan": customer.plan });
+        client.post(&[&path[..], &["move"]].concat(), &body).await?;
+    }
+    for (charge, quantity) in customer.items {
+        let held = subscription["items"].as_array().into_iter().flatten();
+        let held = held.filter(|item| item["charge"] == *charge && item["to"].is_null());
+        if held.map(|item| output::text(&item["quantity"])).all(|has| has != *quantity) {
+            let body = json!({ "charge": charge, "quantity": quantity });
+            client.put(&[&path[..], &["items"]].concat(), &body).await?;
         }
     }
+    Ok(())
+}
+
+/// Withholds access, where a customer stopped to pay. Returns the subscription.
+pub(crate) async fn settle(client: &Client, customer: &Customer) -> Result<Value> {
+    let subscription = bought(client, customer).await?;
+    if customer.suspended && subscription["status"] != "suspended" {
+        let id = output::text_at(&subscription, "/id");
+        client.act(&["tenants", customer.slug, "subscriptions", &id, "suspend"]).await?;
+    }
     Ok(subscription)
+}
+
+/// What a customer bought, when it did.
+async fn bought(client: &Client, customer: &Customer) -> Result<Value> {
+    let known = client.get(&["tenants", customer.slug, "subscriptions"]).await?;
+    let first = known["items"].as_array().and_then(|items| items.first()).cloned();
+    first.ok_or_else(|| Error::new(format!("{} has no subscription", customer.name)))
 }
 
 async fn tenant(client: &Client, customer: &Customer) -> Result {
@@ -142,12 +129,13 @@ async fn subscription(client: &Client, state: &State, customer: &Customer) -> Re
     }
     let item =
         |(charge, quantity): &(&str, &str)| json!({ "charge": charge, "quantity": quantity });
-    let starts_at = began(customer, state.began)?;
+    let (plan, items) =
+        customer.before.map_or((customer.plan, customer.items), |had| (had.plan, had.items));
+    let starts_at = calendar::joined(customer, state.began)?;
     let body = json!({
-        "product": customer.product, "plan": customer.plan, "model": customer.model,
-        "trial": customer.months == 0, "starts_at": starts_at,
-        "billed_from": billed_from(starts_at, state.began)?,
-        "items": customer.items.iter().map(item).collect::<Vec<_>>(),
+        "product": customer.product, "plan": plan, "model": customer.model,
+        "trial": customer.months == 0, "starts_at": starts_at, "billed_from": starts_at,
+        "items": items.iter().map(item).collect::<Vec<_>>(),
     });
     client.post_once(&path, &key("subscription", customer), &body).await
 }
@@ -268,28 +256,30 @@ pub(crate) async fn usage(
     for customer in customers {
         let Some(key) = state.keys.get(customer.slug) else { continue };
         let sent = state.sent_hours.get(customer.slug).copied();
-        let first = sent.unwrap_or_else(|| first_hour(customer));
+        let first = sent.map_or_else(|| first_hour(customer, state.began), Ok)?;
         let (client, customer) = (client.with_token(key), *customer);
         let (month, places, bar) = (month.clone(), places.clone(), bar.clone());
         senders.spawn(async move {
             let _place = places.acquire().await;
             let sent = send(&client, &month, &customer, first, &bar).await;
-            (customer, sent)
+            (customer, sent, first)
         });
     }
     let mut total = 0;
     while let Some(done) = senders.join_next().await {
-        let (customer, sent) = done?;
+        let (customer, sent, first) = done?;
         total += sent?;
-        state.sent_hours.insert(customer.slug.to_owned(), month.hours);
+        // A customer that came within this hour has its first whole hour still before it.
+        state.sent_hours.insert(customer.slug.to_owned(), first.max(month.hours));
         state.save()?;
     }
     Ok(total)
 }
 
-/// A trial has no usage before it began; others have some before the month.
-pub(crate) fn first_hour(customer: &Customer) -> i64 {
-    if customer.months == 0 { 24 * (DAYS - TRIAL_DAYS) } else { -24 * HISTORY_DAYS }
+/// The first whole hour of a customer's subscription, counted from the beginning of the month.
+pub(crate) fn first_hour(customer: &Customer, began: Timestamp) -> Result<i64> {
+    let since = calendar::joined(customer, began)?.as_second() - Month::begin(began).as_second();
+    Ok(since.div_euclid(HOUR) + i64::from(since.rem_euclid(HOUR) > 0))
 }
 
 async fn send(

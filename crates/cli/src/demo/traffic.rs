@@ -1,24 +1,37 @@
-//! A month of usage that looks like one: daily rhythm, weekends, growth. The
-//! same seed gives the same events, so sending them again changes nothing.
+//! A month of usage that looks like one, and a thin year before it: daily rhythm, weekends,
+//! growth. The same seed gives the same events, so sending them again changes nothing.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 
-use super::customers::{Customer, Flow, Shape};
+use super::{
+    calendar::zone,
+    customers::{Customer, Flow, Shape},
+    state::State,
+};
 
 /// Seconds of an hour.
-const HOUR: i64 = 3_600;
+pub(crate) const HOUR: i64 = 3_600;
+/// Hours of the month.
+pub(crate) const HOURS: i64 = 24 * 30;
 /// What a flow keeps of its size with `--quick`, in per cent, when it is a large one.
 const QUICK_PERCENT: u32 = 12;
 /// Flows of fewer events a day stay as they are with `--quick`.
 const QUICK_FROM: u32 = 200;
 /// Flows of more events a day are not sent of the time before the month.
-const HISTORY_A_DAY_MAX: u32 = 200;
-/// How long ago late usage happened: in a month that is invoiced whatever the day is.
-const LATE_DAYS: i64 = 70;
+const HISTORY_A_DAY_MAX: u32 = 120;
+/// Of the time before the month, sizes are reported every so many hours,
+const HISTORY_MEASURED_EVERY: i64 = 6;
+/// and so many per cent of the events that name somebody.
+const HISTORY_NAMED_PERCENT: u32 = 30;
+/// When late usage happened, in days before the demonstration's first start: in a calendar month that
+/// is invoiced whatever the day is on which it comes, some weeks later.
+const LATE_DAYS: i64 = 100;
 /// How much of the day falls into each hour of local time, in thousandths.
 const RHYTHM: [u32; 24] =
     [8, 6, 5, 5, 6, 10, 22, 42, 72, 88, 90, 82, 66, 74, 84, 82, 72, 58, 40, 28, 22, 18, 12, 8];
+/// Divides rhythm and growth into millionths.
+const GROWN: u64 = 7_200;
 /// Weekends against working days, in per cent.
 const WEEKEND_PERCENT: u64 = 38;
 
@@ -27,7 +40,7 @@ const WEEKEND_PERCENT: u64 = 38;
 pub(crate) struct Month {
     /// Where growth is counted from.
     pub begin: Timestamp,
-    /// Hours from `begin` up to now.
+    /// Hours from `begin` up to now; below zero in the year before.
     pub hours: i64,
     /// Chooses among months that look alike.
     pub seed: u64,
@@ -36,6 +49,18 @@ pub(crate) struct Month {
 }
 
 impl Month {
+    /// The last month before a moment.
+    pub(crate) fn begin(began: Timestamp) -> Timestamp {
+        began - SignedDuration::from_hours(HOURS)
+    }
+
+    /// Of a demonstration, with whole hours up to a moment.
+    pub(crate) fn until(state: &State, to: Timestamp) -> Self {
+        let begin = Self::begin(state.began);
+        let hours = (to.as_second() - begin.as_second()).div_euclid(HOUR);
+        Self { begin, hours, seed: state.seed, quick: state.quick }
+    }
+
     /// How many events a customer reports in the hours from `first`.
     pub(crate) fn count(&self, customer: &Customer, first: i64) -> u64 {
         let zone = zone(customer);
@@ -83,8 +108,8 @@ impl Month {
                 event["data"] = json!({ field: name });
             }
             Shape::Measured { field, from, to } => {
-                let hours = self.hours.max(1).unsigned_abs();
-                let value = from + (to - from) * hour.max(0).unsigned_abs().min(hours) / hours;
+                let value =
+                    from + (to - from) * hour.clamp(0, HOURS).unsigned_abs() / HOURS.unsigned_abs();
                 event["data"] = json!({ field: value });
             }
         }
@@ -94,8 +119,11 @@ impl Month {
     /// How many events a flow has in an hour.
     fn size(&self, customer: &Customer, flow: &Flow, hour: i64, zone: &TimeZone) -> u32 {
         let (a_day, growth) = match flow.shape {
-            Shape::Measured { .. } => return 1,
+            Shape::Measured { .. } => {
+                return u32::from(hour >= 0 || hour % HISTORY_MEASURED_EVERY == 0);
+            }
             Shape::Counted { a_day, growth } => (a_day, growth),
+            Shape::Named { a_day, .. } if hour < 0 => (a_day * HISTORY_NAMED_PERCENT / 100, 0),
             Shape::Named { a_day, .. } => (a_day, 0),
         };
         if hour < 0 && a_day > HISTORY_A_DAY_MAX {
@@ -112,9 +140,9 @@ impl Month {
         let week = if weekend { WEEKEND_PERCENT } else { 100 };
         // In millionths of an event, so that small flows have their events too.
         // It never was less than a fifth of what it is.
-        let grown = (100 * 720 + i64::from(growth) * hour).max(20 * 720).unsigned_abs();
+        let grown = (100 * HOURS + i64::from(growth) * hour).max(20 * HOURS).unsigned_abs();
         let noise = self.noise(customer, flow, hour, 0);
-        let size = u64::from(a_day) * u64::from(rhythm) * week * grown / 7_200;
+        let size = u64::from(a_day) * u64::from(rhythm) * week * grown / GROWN;
         let size = size * (80 + noise % 41) / 100;
         let (whole, rest) = (size / 1_000_000, size % 1_000_000);
         let extra = u64::from((noise >> 20) % 1_000_000 < rest);
@@ -133,7 +161,7 @@ impl Month {
 
 /// Events of a customer's first flow from a month that is invoiced already.
 pub(crate) fn late(customer: &Customer, count: u32, began: Timestamp) -> Vec<Value> {
-    let at = began - jiff::SignedDuration::from_hours(24 * LATE_DAYS);
+    let at = began - SignedDuration::from_hours(24 * LATE_DAYS);
     let event = |flow: &Flow, number: u32| {
         json!({
             "specversion": "1.0",
@@ -145,10 +173,6 @@ pub(crate) fn late(customer: &Customer, count: u32, began: Timestamp) -> Vec<Val
     };
     let flow = customer.flows.first();
     flow.into_iter().flat_map(|flow| (0..count).map(move |number| event(flow, number))).collect()
-}
-
-fn zone(customer: &Customer) -> TimeZone {
-    TimeZone::get(customer.zone).unwrap_or(TimeZone::UTC)
 }
 
 fn mix(state: u64) -> u64 {
@@ -183,6 +207,17 @@ mod tests {
         let sent: usize =
             (0..month.hours).map(|hour| month.events(&CUSTOMERS[1], hour).len()).sum();
         assert_eq!(u64::try_from(sent).unwrap(), month.count(&CUSTOMERS[1], 0));
+    }
+
+    #[test]
+    fn the_year_before_the_month_is_thin_and_has_what_invoices_are_made_of() {
+        let year = Month { hours: 0, ..month(false) };
+        let total: u64 = CUSTOMERS.iter().map(|one| year.count(one, -335 * 24)).sum();
+        assert!((50_000..150_000).contains(&total), "{total}");
+        let retail = CUSTOMERS.iter().find(|one| one.slug == "acme-retail").unwrap();
+        let queries = (-30 * 24..0).flat_map(|hour| year.events(retail, hour));
+        let queries = queries.filter(|event| event["type"] == "rca.query").count();
+        assert!(queries > 1_000, "past what its plan includes: {queries}");
     }
 
     #[test]

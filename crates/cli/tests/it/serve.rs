@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use tenure_testkit::TestDatabase;
 
-use crate::support::{Serve, free_port, stderr, stdout};
+use crate::support::{Serve, free_port, run, stderr, stdout, tenure};
 
 #[tokio::test]
 async fn a_server_is_started_asked_and_stopped_in_order() {
@@ -46,8 +46,29 @@ async fn a_refusal_is_rendered_with_every_field_and_exit_code_1() {
         stderr(&missing)
     );
 
-    let stranger =
-        crate::support::run(&["tenant", "list", "--url", &server.url, "--token", "tenv_no"]);
+    let stranger = run(&["tenant", "list", "--url", &server.url, "--token", "tenv_no"]);
     assert!(stderr(&stranger).contains("hint: give a vendor credential"), "{}", stderr(&stranger));
     assert_eq!(server.end(Signal::SIGINT), Some(0));
+}
+
+#[test]
+fn a_test_clock_begins_at_a_moment_and_is_asked_for() {
+    let start = "2025-11-01T00:00:00Z";
+    let nonsense = run(&["serve", "--test-clock", "--test-clock-start", "yesterday"]);
+    assert_eq!(nonsense.status.code(), Some(2));
+    assert!(stderr(&nonsense).contains("expected a moment"), "{}", stderr(&nonsense));
+    let alone = run(&["serve", "--test-clock-start", start]);
+    assert_eq!(alone.status.code(), Some(2));
+    assert!(stderr(&alone).contains("--test-clock"), "{}", stderr(&alone));
+    // Said and taken back: the setting is off, and nothing was started or made.
+    let dir = tempfile::tempdir().unwrap();
+    let off = tenure(&["serve", "--listen", "127.0.0.1:0", "--master-key-file"])
+        .arg(dir.path().join("master.key"))
+        .env("TENURE_DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")
+        .env("TENURE_TEST_CLOCK", "0")
+        .env("TENURE_TEST_CLOCK_START", start)
+        .output()
+        .unwrap();
+    assert_eq!(off.status.code(), Some(1));
+    assert!(stderr(&off).contains("TENURE_TEST_CLOCK=1"), "{}", stderr(&off));
 }

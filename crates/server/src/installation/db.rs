@@ -13,22 +13,27 @@ pub(super) struct Row {
     pub(super) clock_offset_ms: i64,
 }
 
+/// Notes a new installation, and where its test clock begins, if it has one that does. Returns
+/// whether it is new.
 pub(super) async fn insert_if_new(
     tx: &mut VendorTx,
     id: Uuid,
     key_check: &[u8],
     now: Timestamp,
-) -> Result<(), Problem> {
-    sqlx::query!(
-        "INSERT INTO installation (id, key_check, created_at) VALUES ($1, $2, $3)
-         ON CONFLICT (singleton) DO NOTHING",
+    clock_offset_ms: Option<i64>,
+) -> Result<bool, Problem> {
+    let done = sqlx::query!(
+        "INSERT INTO installation (id, key_check, created_at, test_clock, clock_offset_ms)
+         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (singleton) DO NOTHING",
         id,
         key_check,
-        now.to_sqlx()
+        now.to_sqlx(),
+        clock_offset_ms.is_some(),
+        clock_offset_ms.unwrap_or(0)
     )
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 pub(super) async fn read(tx: &mut VendorTx) -> Result<Row, Problem> {

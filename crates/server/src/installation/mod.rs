@@ -2,7 +2,8 @@
 //! key, and the test clock.
 //!
 //! Refuses: to start with another master key than the database was made with,
-//! and to move the clock of a database that is not a test database.
+//! to move the clock of a database that is not a test database, and to begin a
+//! clock anywhere but in a new one.
 
 pub mod api;
 mod db;
@@ -12,7 +13,7 @@ use tenure_core::IdentityId;
 use uuid::Uuid;
 
 use crate::{
-    App,
+    App, Config,
     call::Call,
     http::Problem,
     trail::{self, Change},
@@ -40,6 +41,12 @@ pub enum Error {
          database; a test database never becomes a production one"
     )]
     TestDatabase,
+    /// A start for a clock that is the machine's.
+    #[error(
+        "TENURE_TEST_CLOCK_START is where a test clock begins, and this server runs on real time. Set \
+         TENURE_TEST_CLOCK=1 as well, on a database made for tests, or leave the start out"
+    )]
+    StartOfRealClock,
     /// The database is away or refused.
     #[error("{}", .0.detail)]
     Database(Problem),
@@ -51,13 +58,25 @@ impl From<Problem> for Error {
     }
 }
 
-/// Checks the master key against the database (or notes it, the first time)
-/// and takes over the test clock.
+/// Refuses settings that contradict each other, before anything is touched.
+pub(crate) fn check_settings(config: &Config) -> Result<(), Error> {
+    match config.test_clock_start {
+        Some(_) if !config.test_clock => Err(Error::StartOfRealClock),
+        _ => Ok(()),
+    }
+}
+
+/// Checks the master key against the database (or notes it, the first time, with the
+/// beginning of its test clock) and takes over the test clock.
 pub async fn check(app: &App) -> Result<(), Error> {
     let sealed = app.vault().seal(place(), CHECK).map_err(Problem::internal)?;
-    let now = app.now();
+    let start = app.config().test_clock_start;
+    let real = app.now();
+    let offset_ms = start.map(|start| offset_ms(real, start)).transpose()?;
+    let now = start.unwrap_or(real);
     let mut tx = app.db().vendor().await.map_err(Problem::from)?;
-    db::insert_if_new(&mut tx, IdentityId::new(now).uuid(), &sealed, now).await?;
+    let id = IdentityId::new(now).uuid();
+    let new = db::insert_if_new(&mut tx, id, &sealed, now, offset_ms).await?;
     let row = db::read(&mut tx).await?;
     tx.commit().await.map_err(Problem::from)?;
     let opened = app.vault().open(place(), &row.key_check);
@@ -67,8 +86,17 @@ pub async fn check(app: &App) -> Result<(), Error> {
     if row.test_clock && !app.config().test_clock {
         return Err(Error::TestDatabase);
     }
-    app.set_clock_offset(row.clock_offset_ms);
+    app.start_clock(row.clock_offset_ms);
+    if let Some(start) = start.filter(|_| !new) {
+        let now = app.now();
+        tracing::info!(%start, %now, "a clock's start is for a new database: this one keeps its own");
+    }
     Ok(())
+}
+
+/// How far `to` is from `from`, as the database keeps it.
+fn offset_ms(from: Timestamp, to: Timestamp) -> Result<i64, Problem> {
+    i64::try_from(to.duration_since(from).as_millis()).map_err(Problem::internal)
 }
 
 /// Takes over the clock as another process moved it.
@@ -91,8 +119,7 @@ pub async fn move_clock(app: &App, call: &Call, to: Timestamp) -> Result<Timesta
             "This server runs on real time. Start it with TENURE_TEST_CLOCK=1 on a database made for tests.",
         ));
     }
-    let ahead_ms = to.duration_since(call.now).as_millis();
-    let ahead_ms = i64::try_from(ahead_ms).map_err(Problem::internal)?;
+    let ahead_ms = offset_ms(call.now, to)?;
     if ahead_ms < 0 {
         let detail = format!("The clock only moves forward; it stands at {}.", call.now);
         return Err(Problem::field("/now", detail));

@@ -386,3 +386,47 @@ async fn the_pdf_is_the_same_file_for_everybody_and_for_ever() {
     let archive = browser.get(&format!("{page}/evidence")).await;
     assert_eq!(archive.header("content-type"), Some("application/zstd"));
 }
+
+#[tokio::test]
+async fn a_credit_note_is_a_document_of_its_own_for_vendor_and_customer() {
+    let (test, key, page) = at(ISSUED).await;
+    let stranger = subscriber(&test, "globex").await;
+    let id = page.rsplit('/').next().unwrap();
+    let admin = format!("/api/v1/admin/tenants/acme/invoices/{id}");
+    let body = json!({ "amount": "1.50", "reason": "A slow afternoon" });
+    let made = test.post(ADMIN, &format!("{admin}/credit-notes"), body).await.expect(201);
+    let (note, number) = (made["id"].as_str().unwrap(), made["number"].as_str().unwrap());
+    let (theirs, own) = (
+        format!("{admin}/credit-notes/{note}/pdf"),
+        format!("/api/v1/invoices/{id}/credit-notes/{note}/pdf"),
+    );
+    let first = file(&test, ADMIN, &theirs).await;
+    assert!(first.starts_with(b"%PDF-1."));
+    assert_eq!(file(&test, &key, &own).await, first);
+    // It is found below its own invoice alone, by those whose it is.
+    test.get(&stranger, &own).await.expect(404);
+    test.get(ADMIN, &theirs.replace("/acme/", "/globex/")).await.expect(404);
+    test.get(ADMIN, &theirs.replace(note, "crn_01932f3ea1b27c3d9e4f5a6b7c8d9e0f"))
+        .await
+        .expect(404);
+    test.get(ADMIN, &theirs.replace(note, id)).await.expect(404);
+    // Later it is the same file, whatever became of the invoice.
+    test.advance_to("2026-04-20T00:00:00Z");
+    let rest = json!({ "reason": "The rest" });
+    test.post(ADMIN, &format!("{admin}/credit-notes"), rest).await.expect(201);
+    assert_eq!(file(&test.beside().await, ADMIN, &theirs).await, first);
+    // Both invoice pages lead to it.
+    let browser = Browser::signed_in(&test, ADMIN).await;
+    let link = format!("{page}/credit-notes/{note}/pdf");
+    let shown = browser.get(&page).await;
+    assert!(shown.text.contains(&format!("href=\"{link}\"")), "{}", shown.text);
+    let name = format!("inline; filename=\"{number}.pdf\"");
+    assert_eq!(browser.get(&link).await.header("content-disposition"), Some(name.as_str()));
+    let customer = visitor(&test, &key).await;
+    let link = format!("/portal/invoices/{id}/credit-notes/{note}/pdf");
+    let shown = customer.get(&format!("/portal/invoices/{id}")).await;
+    assert!(shown.text.contains(&format!("href=\"{link}\"")), "{}", shown.text);
+    assert_eq!(customer.get(&link).await.header("content-type"), Some("application/pdf"));
+    let thief = visitor(&test, &stranger).await;
+    assert_eq!(thief.get(&link).await.status, StatusCode::NOT_FOUND);
+}

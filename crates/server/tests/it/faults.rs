@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::json;
 use tenure_server::{
-    Config, Server,
+    Config, MIGRATOR, Server,
     vault::{Key, Vault},
 };
 use tenure_tenancy::{
@@ -209,6 +209,71 @@ async fn a_database_whose_clock_was_moved_never_serves_in_earnest() {
     let earnest = TestServer::empty().await;
     let problem = earnest.post(ADMIN, "/api/v1/admin/clock", to).await.expect(409);
     assert_eq!(problem["type"], "urn:tenure:problem:not-a-test-clock");
+}
+
+#[tokio::test]
+async fn a_new_test_database_begins_where_it_is_told_and_its_clock_only_goes_forward() {
+    let clock = "/api/v1/admin/clock";
+    let begins = |start: &str| Config {
+        test_clock: true,
+        test_clock_start: Some(start.parse().unwrap()),
+        ..Config::default()
+    };
+    let database = TestDatabase::create(&MIGRATOR).await;
+    let test = TestServer::on(database, begins("2025-03-01T00:00:00Z")).await;
+    assert_eq!(test.get(ADMIN, clock).await.expect(200)["now"], "2025-03-01T00:00:00Z");
+    let made = test.post(ADMIN, "/api/v1/admin/tenants", json!({ "name": "Acme" })).await;
+    assert_eq!(made.expect(201)["created_at"], "2025-03-01T00:00:00Z");
+    let back = json!({ "now": "2025-02-28T23:59:59Z" });
+    test.post(ADMIN, clock, back).await.expect(422);
+    let on = json!({ "now": "2025-06-01T00:00:00Z" });
+    test.post(ADMIN, clock, on.clone()).await.expect(200);
+    // Another start says nothing to a database that is there, whether it is later or earlier, and
+    // without one it goes on as well.
+    let mut database = test.stop().await;
+    let others = [begins("2025-09-01T00:00:00Z"), begins("2024-01-01T00:00:00Z")];
+    for config in others.into_iter().chain([Config { test_clock: true, ..Config::default() }]) {
+        let test = TestServer::on(database, config).await;
+        assert_eq!(test.get(ADMIN, clock).await.expect(200), on);
+        database = test.stop().await;
+    }
+    // It is a test database for ever, also when its clock has come to the machine's time.
+    let test = TestServer::on(database, begins("2025-03-01T00:00:00Z")).await;
+    let present = json!({ "now": test.clock_now() });
+    test.post(ADMIN, clock, present.clone()).await.expect(200);
+    assert_eq!(test.get(ADMIN, clock).await.expect(200), present);
+    let database = test.stop().await;
+    let error = refusal(config(), settings(&database.admin_url, &vault()), vault()).await;
+    assert!(error.contains("TENURE_TEST_CLOCK=1"), "{error}");
+}
+
+#[tokio::test]
+async fn servers_that_start_together_agree_where_the_clock_begins() {
+    let database = TestDatabase::create(&MIGRATOR).await;
+    let start = |start: &str| {
+        let config =
+            Config { test_clock: true, test_clock_start: Some(start.parse().unwrap()), ..config() };
+        Server::start(config, settings(&database.admin_url, &vault()), vault())
+    };
+    let (one, other) = tokio::join!(start("2025-03-01T00:00:00Z"), start("2025-07-01T00:00:00Z"));
+    let (one, other) = (one.unwrap().server, other.unwrap().server);
+    let apart = one.app().now().duration_since(other.app().now()).abs();
+    assert!(apart < jiff::SignedDuration::from_hours(1), "{apart}");
+    one.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_for_a_clock_that_is_real_is_refused_before_anything_is_touched() {
+    let start = Some("2025-03-01T00:00:00Z".parse().unwrap());
+    let database = TestDatabase::create(&MIGRATOR).await;
+    let wrong = Config { test_clock_start: start, ..config() };
+    let error = refusal(wrong, settings(&database.admin_url, &vault()), vault()).await;
+    assert!(error.contains("TENURE_TEST_CLOCK_START"), "{error}");
+    // The database may still become one that serves in earnest.
+    let earnest = TestServer::on(database, Config::default()).await;
+    let on = json!({ "now": "2027-01-01T00:00:00Z" });
+    earnest.post(ADMIN, "/api/v1/admin/clock", on).await.expect(409);
 }
 
 #[test]

@@ -103,13 +103,17 @@ enum InvoiceCommand {
         #[command(flatten)]
         filter: Filter,
     },
-    /// Write an invoice as PDF: PDF/A, the same bytes every time
+    /// Write an invoice, or a credit note of it, as PDF: PDF/A, the same bytes every time
     #[command(after_help = "Examples:
   tenure invoice pdf acme-corp ACME-000042
-  tenure invoice pdf acme-corp ACME-000042 --out march.pdf")]
+  tenure invoice pdf acme-corp ACME-000042 --out march.pdf
+  tenure invoice pdf acme-corp ACME-000042 --credit-note ACME-CN-000007")]
     Pdf {
         #[command(flatten)]
         which: Which,
+        /// Number or id of a credit note of the invoice: that document instead
+        #[arg(long, value_name = "NOTE")]
+        credit_note: Option<String>,
         /// A file that does not exist yet [default: NUMBER.pdf]
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -252,7 +256,9 @@ impl Invoice {
                 Ok(())
             }
             InvoiceCommand::Totals { filter } => totals::tell(&client, filter, json).await,
-            InvoiceCommand::Pdf { which, out } => pdf::save(&client, which, out).await,
+            InvoiceCommand::Pdf { which, credit_note, out } => {
+                pdf::save(&client, which, credit_note, out).await
+            }
             InvoiceCommand::Explain { which, line } => {
                 evidence::explain(&client, which, line, json).await
             }

@@ -38,6 +38,7 @@ pub(in crate::web) struct SumRow {
 
 /// A credit note.
 pub(in crate::web) struct NoteRow {
+    pub(in crate::web) id: String,
     pub(in crate::web) number: String,
     pub(in crate::web) reason: String,
     pub(in crate::web) made: String,
@@ -218,6 +219,7 @@ fn sums(told: &Told) -> Vec<SumRow> {
 
 fn credit_notes(told: &Told) -> Vec<NoteRow> {
     let row = |note: &crate::billing::invoices::model::CreditNote| NoteRow {
+        id: note.id.to_string(),
         number: note.number.clone(),
         reason: note.reason.clone(),
         made: told::date(note.created_at, &told.zone),

@@ -19,7 +19,12 @@ use crate::{
     billing::{
         self,
         evidence::{self, api::PathLine},
-        invoices::{self, InvoiceSummary, api::PathInvoice, pdf, told},
+        invoices::{
+            self, InvoiceSummary,
+            api::PathInvoice,
+            pdf::{self, api::PathNote},
+            told,
+        },
     },
     http::{Cursor, Problem, Query},
     identity::Principal,
@@ -201,6 +206,16 @@ pub(super) async fn pdf(
     PathInvoice(id): PathInvoice,
 ) -> Result<Response, Problem> {
     pdf::document(&app, visitor.tenant.id, id, true).await.map(IntoResponse::into_response)
+}
+
+/// `GET /portal/invoices/{invoice}/credit-notes/{note}/pdf`
+pub(super) async fn note_pdf(
+    State(app): State<App>,
+    KeyUser { visitor, .. }: KeyUser,
+    PathInvoice(id): PathInvoice,
+    PathNote(note): PathNote,
+) -> Result<Response, Problem> {
+    pdf::note_document(&app, visitor.tenant.id, id, note).await.map(IntoResponse::into_response)
 }
 
 /// `GET /portal/invoices/{invoice}/evidence`

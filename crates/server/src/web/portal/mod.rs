@@ -49,6 +49,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/portal/invoices/{invoice}", get(invoices::show))
         .route("/portal/invoices/{invoice}/lines/{line}", get(invoices::line))
         .route("/portal/invoices/{invoice}/pdf", get(invoices::pdf))
+        .route("/portal/invoices/{invoice}/credit-notes/{note}/pdf", get(invoices::note_pdf))
         .route("/portal/invoices/{invoice}/evidence", get(invoices::evidence))
         .route("/portal/{*rest}", any(missing))
         .layer(axum::Extension(limit))

@@ -1,50 +1,28 @@
-//! Where everything of an invoice stands: its head, its lines over as many sheets as
-//! they need, its sums. What is paid or credited later is not on it: the document is
+//! What an invoice says, and where. What is paid or credited later is not on it: the document is
 //! the one that was issued, until it is void.
 
 use super::{
-    below,
-    font::Weight,
-    paper::{BOTTOM, Ink, LEFT, Mark, Paper, Part, Piece, RIGHT, Role, Side, Strip, Style, TOP},
+    frame::{BODY, Column, Frame, QUANTITY, QUANTITY_WIDTH, SMALL, Sum, TOTAL, WHAT, WHAT_WIDTH},
+    paper::{LEFT, Paper, Part, Piece, RIGHT, Role, Side, Strip},
 };
-use crate::billing::invoices::{
-    InvoiceStatus,
-    model::InvoiceLine,
-    told::Told,
-    words::{self, Party},
-};
+use crate::billing::invoices::{InvoiceStatus, model::InvoiceLine, told::Told, words};
 
-const NAME: Style = Style::new(13.0, Weight::SemiBold, Ink::Text);
-const TITLE: Style = Style::new(21.0, Weight::SemiBold, Ink::Text);
-const NUMBER: Style = Style::new(11.0, Weight::Regular, Ink::Text);
-const ALARM: Style = Style::new(9.5, Weight::SemiBold, Ink::Alarm);
-const DUE: Style = Style::new(15.0, Weight::SemiBold, Ink::Text);
-pub(super) const BODY: Style = Style::new(9.5, Weight::Regular, Ink::Text);
-const STRONG: Style = Style::new(9.5, Weight::SemiBold, Ink::Text);
-pub(super) const TOTAL: Style = Style::new(11.0, Weight::SemiBold, Ink::Text);
-pub(super) const SMALL: Style = Style::new(8.2, Weight::Regular, Ink::Muted);
-const LABEL: Style = Style::new(8.2, Weight::SemiBold, Ink::Muted);
-
-/// Left edges and widths of the three columns of the head.
-const THIRDS: [(f32, f32); 3] = [(LEFT, 150.0), (LEFT + 160.0, 150.0), (LEFT + 320.0, 179.0)];
-/// Of that, for the labels of the third.
-const FACT_LABEL: f32 = 48.0;
-const WHAT: f32 = LEFT + 24.0;
-pub(super) const WHAT_WIDTH: f32 = 300.0;
-pub(super) const QUANTITY: f32 = RIGHT - 84.0;
-const QUANTITY_WIDTH: f32 = 88.0;
-/// Space above and below the text of a row.
-const PADDING: f32 = 5.0;
+const COLUMNS: &[Column] = &[
+    (LEFT, Side::Left, "No."),
+    (WHAT, Side::Left, "What, and how its amount comes about"),
+    (QUANTITY, Side::Right, "Quantity"),
+    (RIGHT, Side::Right, "Amount"),
+];
 
 /// The sheets of an invoice.
 pub(super) fn lay_out(told: &Told) -> Paper {
     let mut paper = Paper::new();
-    stamp(&mut paper, told);
-    head(&mut paper, told);
-    lines(&mut paper, told);
-    below::sums(&mut paper, told);
-    below::notes(&mut paper, told);
-    below::feet(&mut paper, told);
+    let frame = frame(told);
+    frame.head(&mut paper);
+    lines(&mut paper, &frame, told);
+    frame.sums(&mut paper, sums(told));
+    frame.notes(&mut paper, notes(told));
+    frame.feet(&mut paper);
     paper
 }
 
@@ -56,58 +34,20 @@ pub(super) fn title(told: &Told) -> String {
     }
 }
 
-fn stamp(paper: &mut Paper, told: &Told) {
-    if let Some(word) = words::stamp(told.invoice.summary.status) {
-        paper.put(Mark::Stamp { run: TITLE.line(word), size: 150.0 });
-    }
-}
-
-/// An empty sheet that says what it continues.
-pub(super) fn turn(paper: &mut Paper, told: &Told) {
-    paper.turn();
-    stamp(paper, told);
-    let run = SMALL.line(&format!("{}, continued", title(told)));
-    paper.place(TOP, Piece { x: LEFT, side: Side::Left, style: SMALL, run, part: None });
-    paper.y = TOP + 20.0;
-}
-
-fn head(paper: &mut Paper, told: &Told) {
+fn frame(told: &Told) -> Frame {
     let summary = &told.invoice.summary;
-    let seller = words::seller(told.seller());
-    let part = paper.part(Role::Paragraph, None);
-    let below_name = paper.block((LEFT, TOP + 4.0, 280.0), NAME, &seller.name, Some(part));
-    let part = paper.part(Role::Title, None);
-    let right = |style: Style, text: &str| Piece {
-        x: RIGHT,
-        side: Side::Right,
-        style,
-        run: style.line(text),
-        part: Some(part),
-    };
-    let word = if summary.number.is_some() { "Invoice" } else { "Draft invoice" };
-    paper.place(TOP, right(TITLE, word));
-    let mut below = TOP + TITLE.leading();
-    if let Some(number) = &summary.number {
-        paper.place(below, right(NUMBER, number));
-        below += NUMBER.leading();
+    Frame {
+        word: if summary.number.is_some() { "Invoice" } else { "Draft invoice" },
+        number: summary.number.clone(),
+        title: title(told),
+        stamp: words::stamp(summary.status),
+        alarm: alarm(told),
+        seller: words::seller(told.seller()),
+        buyer: ("Billed to", words::buyer(told.buyer())),
+        facts: facts(told),
+        lead: due(told),
+        columns: COLUMNS,
     }
-    if let Some(text) = alarm(told) {
-        let part = paper.part(Role::Paragraph, None);
-        for run in ALARM.lines(&text, 280.0) {
-            let piece = Piece { x: RIGHT, side: Side::Right, style: ALARM, run, part: Some(part) };
-            paper.place(below + 3.0, piece);
-            below += ALARM.leading();
-        }
-    }
-    paper.y = below.max(below_name) + 26.0;
-    let top = paper.y;
-    let from = party(paper, top, THIRDS[0], "From", &seller);
-    let to = party(paper, top, THIRDS[1], "Billed to", &words::buyer(told.buyer()));
-    let facts = facts(paper, top, told);
-    paper.y = from.max(to).max(facts) + 24.0;
-    let part = paper.part(Role::Paragraph, None);
-    let place = (LEFT, paper.y, RIGHT - LEFT);
-    paper.y = paper.block(place, DUE, &due(told), Some(part)) + 16.0;
 }
 
 /// What makes it no invoice that is to be paid.
@@ -138,17 +78,7 @@ fn due(told: &Told) -> String {
     }
 }
 
-fn party(paper: &mut Paper, top: f32, (x, width): (f32, f32), label: &str, party: &Party) -> f32 {
-    let part = paper.part(Role::Paragraph, None);
-    let mut y = paper.block((x, top, width), LABEL, label, Some(part)) + 2.0;
-    y = paper.block((x, y, width), STRONG, &party.name, Some(part));
-    for line in &party.lines {
-        y = paper.block((x, y, width), BODY, line, Some(part));
-    }
-    y
-}
-
-fn facts(paper: &mut Paper, top: f32, told: &Told) -> f32 {
+fn facts(told: &Told) -> Vec<(&'static str, String)> {
     let summary = &told.invoice.summary;
     let day = |at: Option<jiff::Timestamp>| at.map(|at| words::date(at, &told.zone));
     let period = words::period(summary.period_start, summary.period_end, &told.zone);
@@ -160,78 +90,22 @@ fn facts(paper: &mut Paper, top: f32, told: &Told) -> f32 {
         ("Period", Some(period)),
         ("Product", Some(told.product.clone())),
     ];
-    let (x, width) = THIRDS[2];
-    let part = paper.part(Role::Paragraph, None);
-    let mut y = paper.block((x, top, width), LABEL, "Details", Some(part)) + 2.0;
-    for (label, value) in facts {
-        let Some(value) = value else { continue };
-        let piece =
-            Piece { x, side: Side::Left, style: SMALL, run: SMALL.line(label), part: Some(part) };
-        paper.place(y + 1.2, piece);
-        let place = (x + FACT_LABEL, y, width - FACT_LABEL);
-        y = paper.block(place, BODY, &value, Some(part));
-    }
-    y
+    facts.into_iter().filter_map(|(label, value)| Some((label, value?))).collect()
 }
 
-/// The heads of the columns: read out once, repeated on every sheet.
-fn columns(paper: &mut Paper, table: Option<Part>) {
-    let row = table.map(|table| {
-        let head = paper.part(Role::Head, Some(table));
-        paper.part(Role::Row, Some(head))
-    });
-    paper.rule(0.8);
-    let y = paper.y + PADDING;
-    let heads = [
-        (LEFT, Side::Left, "No."),
-        (WHAT, Side::Left, "What, and how its amount comes about"),
-        (QUANTITY, Side::Right, "Quantity"),
-        (RIGHT, Side::Right, "Amount"),
-    ];
-    for (x, side, text) in heads {
-        let part = row.map(|row| paper.part(Role::ColumnName, Some(row)));
-        paper.place(y, Piece { x, side, style: LABEL, run: LABEL.line(text), part });
-    }
-    paper.y = y + LABEL.leading() + PADDING;
-    paper.rule(0.8);
-}
-
-fn lines(paper: &mut Paper, told: &Told) {
-    let table = paper.part(Role::Table, None);
-    columns(paper, Some(table));
-    let body = paper.part(Role::Body, Some(table));
+fn lines(paper: &mut Paper, frame: &Frame, told: &Told) {
+    let body = frame.table(paper);
     for line in &told.invoice.lines {
         let row = row(paper, body, line, told);
-        add(paper, told, row);
+        frame.add(paper, row);
     }
     if told.invoice.lines.is_empty() {
         let row = paper.part(Role::Row, Some(body));
         let part = paper.part(Role::Cell, Some(row));
         let run = BODY.line("Nothing is charged for this period.");
         let piece = Piece { x: WHAT, side: Side::Left, style: BODY, run, part: Some(part) };
-        add(paper, told, vec![Strip { pieces: vec![piece], height: BODY.leading() }]);
+        frame.add(paper, vec![Strip { pieces: vec![piece], height: BODY.leading() }]);
     }
-}
-
-/// A row stays whole where a sheet can hold it, and is cut between its lines where none can.
-fn add(paper: &mut Paper, told: &Told, row: Vec<Strip>) {
-    let height = row.iter().map(|strip| strip.height).sum::<f32>() + 2.0 * PADDING;
-    let sheet = BOTTOM - TOP - 60.0;
-    if !paper.fits(height) && height <= sheet {
-        turn(paper, told);
-        columns(paper, None);
-    }
-    paper.y += PADDING;
-    for strip in row {
-        if !paper.fits(strip.height) {
-            turn(paper, told);
-            columns(paper, None);
-            paper.y += PADDING;
-        }
-        paper.strip(strip);
-    }
-    paper.y += PADDING;
-    paper.rule(0.4);
 }
 
 fn row(paper: &mut Paper, body: Part, line: &InvoiceLine, told: &Told) -> Vec<Strip> {
@@ -268,4 +142,33 @@ fn row(paper: &mut Paper, body: Part, line: &InvoiceLine, told: &Told) -> Vec<St
     let money = BODY.line(&line.amount.display());
     beside(&mut strips, 0, piece(RIGHT, Side::Right, BODY, money, amount));
     strips
+}
+
+/// What the lines come to.
+fn sums(told: &Told) -> Vec<Sum> {
+    let (invoice, summary) = (&told.invoice, &told.invoice.summary);
+    let mut sums = vec![("Subtotal".to_owned(), summary.subtotal.display(), BODY)];
+    sums.extend(invoice.taxes.iter().map(|tax| (words::tax(tax), tax.amount.display(), BODY)));
+    sums.push(("Total".to_owned(), summary.total.display(), TOTAL));
+    let credit = words::credit(summary.credit);
+    sums.extend(credit.map(|(label, amount)| (label.to_owned(), amount, BODY)));
+    let owed = !summary.credit.is_zero() && summary.status != InvoiceStatus::Void;
+    if let (Some(due), true) = (summary.due, owed) {
+        sums.push(("To be paid".to_owned(), due.display(), TOTAL));
+    }
+    sums
+}
+
+/// What has to be said beside it.
+fn notes(told: &Told) -> Vec<String> {
+    let mut notes: Vec<String> =
+        told.invoice.taxes.iter().filter_map(|tax| tax.note.clone()).collect();
+    let zone = told.zone.iana_name().unwrap_or("UTC");
+    notes.push(format!(
+        "Each line is rounded once, halves to even. Days are those of {zone}. Usage is billed by single \
+         events; the evidence of this invoice holds every one of them, and anybody can compute the \
+         invoice again from it. Invoice {}.",
+        told.invoice.summary.id
+    ));
+    notes
 }

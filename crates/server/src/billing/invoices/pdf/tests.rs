@@ -9,7 +9,7 @@ use std::{
 use proptest::prelude::*;
 use serde_json::json;
 use tenure_core::{
-    BillingAccountId, Currency, InvoiceId, Money, SellerId, SubscriptionId, TenantId,
+    BillingAccountId, CreditNoteId, Currency, InvoiceId, Money, SellerId, SubscriptionId, TenantId,
 };
 use tenure_license::Digest;
 
@@ -135,6 +135,20 @@ fn text(file: &[u8]) -> Option<String> {
     text.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
+/// A credit note of [`told_of`]'s invoice.
+fn note_of(amount: i64, tax: i64, to_balance: i64, reason: &str) -> CreditNote {
+    CreditNote {
+        id: CreditNoteId::from_uuid(uuid::Uuid::from_u128(6)),
+        number: "ACME-CN-000007".to_owned(),
+        invoice_id: InvoiceId::from_uuid(uuid::Uuid::from_u128(1)),
+        amount: eur(amount),
+        tax: eur(tax),
+        to_balance: eur(to_balance),
+        reason: reason.to_owned(),
+        created_at: at("2026-04-11T09:30:00Z"),
+    }
+}
+
 #[test]
 fn the_text_of_the_file_is_the_text_of_the_invoice() {
     let told = told_of(3, InvoiceStatus::Issued);
@@ -243,6 +257,65 @@ fn the_file_is_an_archivable_tagged_document() {
     }
 }
 
+#[test]
+fn a_credit_note_says_of_which_invoice_how_much_why_and_where_it_went() {
+    let told = told_of(3, InvoiceStatus::Paid);
+    let note = note_of(500, 79, 200, "Outage on 3 March");
+    let file = print_note(&told, &note).unwrap();
+    let read = String::from_utf8_lossy(&file);
+    assert!(read.contains("<pdfaid:part>2</pdfaid:part>"), "PDF/A-2");
+    assert!(read.contains("<pdfaid:conformance>A</pdfaid:conformance>"), "level A");
+    let Some(said_in) = text(&file) else { return };
+    for said in [
+        "Credit note ACME-CN-000007",
+        "5.00 EUR credited for invoice ACME-000042",
+        "Ακμή & Söhne ΑΕ",
+        "Credited to",
+        "Общество Ромашка",
+        "Issued 11 Apr 2026",
+        "Invoice ACME-000042",
+        "of 2 Apr 2026",
+        "1 Outage on 3 March 4.21 EUR",
+        "Of invoice ACME-000042, over 6.06 EUR",
+        "Subtotal 4.21 EUR",
+        "VAT 19% 0.79 EUR",
+        "Total credited 5.00 EUR",
+        "Less to be paid on the invoice 3.00 EUR",
+        "Put on the balance 2.00 EUR",
+        "Charged where the buyer is.",
+        "Page 1 of 1",
+    ] {
+        assert!(said_in.contains(said), "{said}: {said_in}");
+    }
+    // Without tax there is no part of it, and what did not go anywhere is not mentioned.
+    let plain = print_note(&told, &note_of(500, 0, 500, "Sorry")).unwrap();
+    let Some(plain) = text(&plain) else { return };
+    assert!(plain.contains("Total credited 5.00 EUR Put on the balance 5.00 EUR"), "{plain}");
+    assert!(!plain.contains("Subtotal") && !plain.contains("Less to be paid"), "{plain}");
+}
+
+#[test]
+fn what_happens_to_the_invoice_changes_no_byte_of_its_credit_note() {
+    let note = note_of(500, 79, 200, "Outage");
+    let first = print_note(&told_of(3, InvoiceStatus::Issued), &note).unwrap();
+    let mut later = told_of(3, InvoiceStatus::Uncollectible);
+    later.invoice.summary.closed_at = Some(at("2026-08-20T00:00:00Z"));
+    later.invoice.credit_notes = vec![note.clone(), note_of(1, 0, 0, "More")];
+    assert_eq!(print_note(&later, &note).unwrap(), first);
+}
+
+#[test]
+fn a_long_reason_flows_over_sheets() {
+    let told = told_of(1, InvoiceStatus::Issued);
+    let note = note_of(500, 79, 0, &"WWWW ".repeat(400));
+    let sheets = note::lay_out(&told, &note).sheets.len();
+    assert!(sheets > 1);
+    let Some(text) = text(&print_note(&told, &note).unwrap()) else { return };
+    assert_eq!(text.matches("WWWW").count(), 400);
+    assert!(text.contains(&format!("Page {sheets} of {sheets}")), "{text}");
+    assert!(text.contains("Credit note ACME-CN-000007, continued"), "{text}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -255,5 +328,34 @@ proptest! {
             line.description.clone_from(&text);
         }
         prop_assert!(print(&told).is_ok());
+        prop_assert!(print_note(&told, &note_of(5, 1, 2, &text)).is_ok());
     }
+}
+
+/// Documents of every kind, with texts that are hard: `scripts/full/pdf` has them validated by a
+/// program that is not ours.
+#[test]
+#[ignore = "writes files for scripts/full/pdf"]
+fn documents_for_another_validator() {
+    let dir = std::env::var("TENURE_PDF_DIR").expect("TENURE_PDF_DIR names a folder");
+    let write = |name: &str, file: Vec<u8>| {
+        std::fs::write(std::path::Path::new(&dir).join(name), file).unwrap();
+    };
+    write("one-line.pdf", print(&told_of(1, InvoiceStatus::Issued)).unwrap());
+    write("no-line.pdf", print(&told_of(0, InvoiceStatus::Issued)).unwrap());
+    write("many-sheets.pdf", print(&told_of(300, InvoiceStatus::Issued)).unwrap());
+    write("draft.pdf", print(&told_of(40, InvoiceStatus::Draft)).unwrap());
+    write("void.pdf", print(&told_of(3, InvoiceStatus::Void)).unwrap());
+    let mut odd = told_of(2, InvoiceStatus::Paid);
+    odd.invoice.buyer =
+        Some(json!({ "name": "株式会社 \u{e001}\u{200b}\u{202e}\u{0} e\u{301} ﬁ 👩‍👩‍👧",
+        "address": { "line1": "\u{ad}\t\u{feff}", "city": "Ω Ж ß é €" } }));
+    odd.invoice.lines[0].description = "Donaudampfschifffahrts".repeat(40);
+    odd.invoice.lines[1].description = " ".to_owned();
+    odd.invoice.lines[1].arithmetic = "1 + ".repeat(1_500);
+    write("odd-texts.pdf", print(&odd).unwrap());
+    let told = told_of(3, InvoiceStatus::Issued);
+    write("credit-note.pdf", print_note(&told, &note_of(500, 79, 200, "Outage")).unwrap());
+    let long = note_of(500, 0, 0, &"Wörter und Κείμενο ".repeat(100));
+    write("credit-note-sheets.pdf", print_note(&told, &long).unwrap());
 }

@@ -23,6 +23,7 @@ pub(in crate::web) fn routes() -> Router<App> {
         .route("/invoices", get(of_tenant))
         .route("/invoices/{invoice}", get(show::show))
         .route("/invoices/{invoice}/pdf", get(show::pdf))
+        .route("/invoices/{invoice}/credit-notes/{note}/pdf", get(show::note_pdf))
         .route("/invoices/{invoice}/evidence", get(show::evidence))
         .route("/invoices/{invoice}/lines/{line}", get(show::line))
         .route("/invoices/{invoice}/{step}", get(actions::ask).post(actions::act))

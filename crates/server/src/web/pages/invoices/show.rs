@@ -12,7 +12,11 @@ use crate::{
     App,
     billing::{
         evidence::{self, api::PathLine, model::ExplainQuery},
-        invoices::{api::PathInvoice, pdf, told},
+        invoices::{
+            api::PathInvoice,
+            pdf::{self, api::PathNote},
+            told,
+        },
     },
     http::{Problem, Query},
     tenants::api::PathTenant,
@@ -123,6 +127,17 @@ pub(in crate::web) async fn pdf(
     PathInvoice(id): PathInvoice,
 ) -> Result<Response, Problem> {
     pdf::document(&app, tenant.id, id, false).await.map(IntoResponse::into_response)
+}
+
+/// `GET /console/tenants/{tenant}/invoices/{invoice}/credit-notes/{note}/pdf`
+pub(in crate::web) async fn note_pdf(
+    State(app): State<App>,
+    _signed_in: SignedIn,
+    PathTenant(tenant): PathTenant,
+    PathInvoice(id): PathInvoice,
+    PathNote(note): PathNote,
+) -> Result<Response, Problem> {
+    pdf::note_document(&app, tenant.id, id, note).await.map(IntoResponse::into_response)
 }
 
 /// `GET /console/tenants/{tenant}/invoices/{invoice}/evidence`
