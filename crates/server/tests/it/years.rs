@@ -115,7 +115,7 @@ fn live(life: Life, seed: u64, input: &mut Input, product: &Product) -> bool {
         }
         Life::Converted => {
             // A license is what is converted, so there is one from the beginning.
-            let licensed = of.history[0].model != "managed";
+            let licensed = ["self_hosted", "air_gapped"].contains(&&*of.history[0].model);
             let last = of.history.last().unwrap().clone();
             let other = product.plan(&last.plan).unwrap().models.iter();
             let mut other = other.map(|model| model.word()).filter(|model| *model != last.model);
