@@ -324,6 +324,12 @@ fn extras(old: &Product, new: &Product, found: &mut Vec<Change>) {
 
 /// Parts that follow the newest version (DESIGN): named, not spelled out.
 fn others(old: &Product, new: &Product, found: &mut Vec<Change>) {
+    for meter in &new.meters {
+        let Some(was) = old.meter(&meter.id) else { continue };
+        let words = |meter: &Meter| meter.kept().word().to_owned();
+        let (subject, what) = (format!("meter {}", meter.id), "retention of single events");
+        differ(found, &subject, what, &words(was), &words(meter));
+    }
     let mut say = |changed: bool, what: &str| {
         if changed {
             note(found, what, "changed");

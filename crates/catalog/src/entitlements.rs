@@ -148,7 +148,7 @@ impl Entitlements {
 pub fn resolve(product: &Product, terms: &Terms, at: Timestamp) -> Result<Entitlements, Error> {
     let plan = checked_plan(product, terms)?;
     let mode = checked_mode(product, plan, terms)?;
-    known_names(product, plan, terms)?;
+    known_names(product, plan, terms, at)?;
     let held: Vec<(&AddOn, Decimal)> = held(product, terms, at);
     let mode_id = mode.map(|mode| mode.id.as_str());
     let support = held.iter().rev().find_map(|(extra, _)| extra.support.as_deref());
@@ -197,12 +197,18 @@ fn checked_mode<'a>(
 }
 
 /// Everything that items, contracts and hard stops name exists, at whatever
-/// time it holds: a typing mistake is found when it is made.
-fn known_names(product: &Product, plan: &Plan, terms: &Terms) -> Result<(), Error> {
+/// time it holds: a typing mistake is found when it is made. What was given back
+/// by `at` may belong to a plan that was left.
+fn known_names(product: &Product, plan: &Plan, terms: &Terms, at: Timestamp) -> Result<(), Error> {
     for item in &terms.items {
         let fits = plan.charge(&item.charge).is_some()
             || product.extra(&item.charge).is_some_and(|extra| extra.fits(&plan.id));
-        if !fits {
+        let over = item.to.is_some_and(|to| to <= at);
+        let known = || {
+            product.extra(&item.charge).is_some()
+                || product.plans.iter().any(|plan| plan.charge(&item.charge).is_some())
+        };
+        if !(fits || over && known()) {
             return Err(Error::UnknownCharge {
                 plan: plan.id.clone(),
                 charge: item.charge.clone(),

@@ -4,6 +4,8 @@
 //! read this one table, so that none of them can disagree with the others.
 //! Owns: which keys exist, what each may hold, and one sentence about it.
 
+use crate::meter::Retention;
+
 /// What a value may be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape {
@@ -241,6 +243,11 @@ static METER: Table = Table {
             "metric",
             Shape::Text,
             "Name of a Prometheus counter of it by client_id; of `last` and `time_weighted`, of a gauge.",
+        ),
+        may(
+            "retention",
+            Shape::Word(Retention::WORDS),
+            "How long its single events are kept: `standard`, 400 days (default), or as long as the `subscription`, as those of `time_weighted` always are. Totals stay in any case.",
         ),
     ],
 };

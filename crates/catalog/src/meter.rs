@@ -37,12 +37,58 @@ pub struct Meter {
     /// What Prometheus knows it as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
+    /// How long its single events are kept.
+    #[serde(default, skip_serializing_if = "Retention::is_standard")]
+    pub retention: Retention,
+}
+
+/// How long single events are kept. Totals stay as long as their subscription in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Retention {
+    /// By the month in which they came, for as long as late events are taken.
+    #[default]
+    Standard,
+    /// As long as the subscription: a line of any age leads back to its events.
+    Subscription,
+}
+
+impl Retention {
+    /// The words of the product file.
+    pub const WORDS: &'static [&'static str] = &["standard", "subscription"];
+
+    /// The class of that word.
+    pub fn of(word: &str) -> Option<Self> {
+        [Self::Standard, Self::Subscription].into_iter().find(|class| class.word() == word)
+    }
+
+    /// The word of the product file.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Standard => Self::WORDS[0],
+            Self::Subscription => Self::WORDS[1],
+        }
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_standard(&self) -> bool {
+        *self == Self::Standard
+    }
 }
 
 /// Dimensions of a meter at most.
 pub const DIMENSIONS_MAX: usize = 5;
 
 impl Meter {
+    /// How long its single events are kept. What a `time_weighted` meter measured last stands
+    /// until it measures again, however long that takes, so its events stay in any case.
+    pub const fn kept(&self) -> Retention {
+        match self.aggregation {
+            Aggregation::TimeWeighted { .. } => Retention::Subscription,
+            _ => self.retention,
+        }
+    }
+
     /// Whether another definition counts the same events in the same way.
     pub fn counts_as(&self, other: &Self) -> bool {
         self.event_type == other.event_type

@@ -46,6 +46,26 @@ macro_rules! shows {
 }
 
 shows! {
+    meters_and_how_long_their_events_are_kept: r#"[plans.pro]
+name = "Pro"
+models = ["managed"]
+price = "custom"
+
+[meters.good]
+type = "run"
+count = true
+retention = "subscription"
+
+[meters.level]
+type = "run"
+time_weighted = "n"
+retention = "standard"
+
+[meters.bad]
+type = "run"
+time_weighted = "n"
+retention = "forever"
+"#;
     meters_with_filters_and_dimensions: r#"[plans.pro]
 name = "Pro"
 models = ["managed"]

@@ -113,7 +113,13 @@ fn names_that_do_not_exist_are_refused_when_they_are_written() {
     assert!(matches!(refuse(terms("starter", Model::AirGapped)), Error::NotSoldAs { .. }));
     assert!(matches!(refuse(start().with_item("seats", qty("1"))), Error::UnknownCharge { .. }));
     let not_with_starter = start().with_item("air-gapped-assistance", qty("1"));
-    assert!(matches!(refuse(not_with_starter), Error::UnknownCharge { .. }));
+    assert!(matches!(refuse(not_with_starter.clone()), Error::UnknownCharge { .. }));
+    // What was given back was held with a plan before.
+    let mut left = not_with_starter;
+    left.items[0].to = Some(at(MAY));
+    assert!(resolve(&p, &left, at(MAY)).is_ok());
+    left.items[0].charge = "seats".to_owned();
+    assert!(matches!(refuse(left), Error::UnknownCharge { .. }), "that never existed");
     let with = |contract| Terms { contracts: vec![contract], ..start() };
     let when = Effective::from(at(MAY));
     let price = |charge: &str| NegotiatedPrice {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use tenure_catalog::{ProductFile, changes, show};
+use tenure_catalog::{ProductFile, changes, meter::Retention, show};
 
 #[test]
 fn plans_stand_side_by_side() {
@@ -84,6 +84,34 @@ fn what_a_meter_counts_and_tells_apart_never_changes_and_its_metric_may() {
     );
     let (old, new) = edited(&[("billing_rca_queries_total", "rca_queries_total")]);
     assert!(changes(&old, &new).is_ok());
+}
+
+#[test]
+fn how_long_single_events_are_kept_may_change_and_is_told() {
+    let kept = "type = \"rca.query\", count = true, retention = \"subscription\"";
+    let (old, new) = edited(&[("type = \"rca.query\", count = true", kept)]);
+    let said = |old, new| -> Vec<String> {
+        let all = changes(old, new).unwrap().into_iter();
+        all.map(|change| format!("{}: {}", change.subject, change.text)).collect()
+    };
+    assert_eq!(
+        said(&old, &new),
+        ["meter queries: retention of single events: subscription, was standard"]
+    );
+    assert_eq!(
+        said(&new, &old),
+        ["meter queries: retention of single events: standard, was subscription"]
+    );
+    // What is averaged over time is kept in any case: saying so changes nothing.
+    let (old, new) = edited(&[(
+        "time_weighted = \"bytes\"",
+        "time_weighted = \"bytes\", retention = \"subscription\"",
+    )]);
+    assert_eq!(said(&old, &new), Vec::<String>::new());
+    let classes: Vec<_> =
+        new.meters.iter().map(|meter| (meter.id.as_str(), meter.kept())).collect();
+    assert!(classes.contains(&("storage", Retention::Subscription)), "{classes:?}");
+    assert!(classes.contains(&("events", Retention::Standard)), "{classes:?}");
 }
 
 #[test]

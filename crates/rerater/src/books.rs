@@ -203,11 +203,11 @@ fn stretches(input: &Input) -> Vec<Stretch<'_>> {
     found
 }
 
-/// Whether two entries of the history differ in nothing that a bill depends on.
+/// Whether two entries of the history differ in nothing that a bill depends on. "Plan, version,
+/// model, mode: cuts the period" (billing.md).
 fn same_price(a: &Terms, b: &Terms) -> bool {
     let mut b = b.clone();
     b.from = a.from;
-    b.model = a.model.clone();
     *a == b
 }
 

@@ -10,7 +10,7 @@ use super::{
     report::{Report, suggest},
 };
 use crate::{
-    meter::{Aggregation, Allocation, DIMENSIONS_MAX, Meter},
+    meter::{Aggregation, Allocation, DIMENSIONS_MAX, Meter, Retention},
     model::{Feature, OnCall, Setting, Support, Value, ValueKind, ValueType},
 };
 
@@ -42,6 +42,7 @@ pub(super) fn meters(report: &mut Report<'_>, root: &Node) -> Vec<Meter> {
             dimensions: dimensions(report, node),
             only: only(report, node),
             metric: metric(report, entry),
+            retention: retention(report, entry),
         }
     };
     entries(root, "meters").iter().map(meter).collect()
@@ -132,6 +133,23 @@ fn unsuitable(node: &Node, total: bool) -> Option<&'static str> {
     } else {
         Some("only count, sum, last and time_weighted can be shown as they come in")
     }
+}
+
+/// `standard` is refused where it could not be held.
+fn retention(report: &mut Report<'_>, entry: &Entry) -> Retention {
+    let Some(found) = entry.node.get("retention") else { return Retention::default() };
+    // What is no such word was told already.
+    let Some(stated) = found.text().and_then(Retention::of) else { return Retention::default() };
+    if stated == Retention::Standard && entry.node.get("time_weighted").is_some() {
+        let text = format!(
+            "`{}` is averaged over time: what it measured last stands however long ago, so its \
+             events are kept as long as the subscription",
+            entry.key
+        );
+        let hint = "leave `retention` out, or write retention = \"subscription\"".to_owned();
+        report.error(&found.span, text, hint);
+    }
+    stated
 }
 
 fn aggregation(report: &mut Report<'_>, entry: &Entry) -> Aggregation {

@@ -130,6 +130,11 @@ impl Timeline {
         self.period_from(whole.start.max(self.anchor))
     }
 
+    /// The month of the anchor's calendar that holds `at`, whatever is billed then.
+    pub fn month_at(&self, at: Timestamp) -> Result<Period, rating::Error> {
+        self.whole_period(Interval::Month, at)
+    }
+
     fn whole_period(&self, interval: Interval, at: Timestamp) -> Result<Period, rating::Error> {
         let name = self.calendar_zone().unwrap_or("UTC");
         let zone = TimeZone::get(name).map_err(|_| rating::Error::UnknownZone(name.to_owned()))?;

@@ -1,7 +1,7 @@
 //! Bills: what a subscription costs, and its invoices.
 //!
 //! Owns: the estimated bill of the present billing period; billing periods and
-//! their close; invoices, tax and credit. Refuses: prices that are only a starting
+//! their close; what is settled after the end; invoices, tax and credit. Refuses: prices that are only a starting
 //! point; such a plan has no lines, and a sentence that says what is missing.
 
 pub mod api;
@@ -13,6 +13,7 @@ pub mod invoices;
 pub mod model;
 pub(crate) mod periods;
 pub mod runs;
+pub(crate) mod settlements;
 pub mod tax;
 mod zones;
 

@@ -27,6 +27,11 @@ pub(super) const SCHEDULES: &[Schedule] = &[
         run: |app| Box::pin(async move { billing::periods::open_missing(&app).await }),
     },
     Schedule {
+        name: "billing.settlements",
+        every_seconds: 3_600,
+        run: |app| Box::pin(async move { billing::settlements::open_due(&app).await }),
+    },
+    Schedule {
         name: "usage.upkeep",
         every_seconds: 6 * 3_600,
         run: |app| {

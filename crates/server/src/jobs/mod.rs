@@ -11,11 +11,11 @@
 pub(crate) mod db;
 mod kinds;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{App, http::Problem};
@@ -106,30 +106,29 @@ async fn run_schedules(app: &App) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Runs a batch. Whoever gives it up half done leaves nothing running behind: its jobs stop with
+/// it, and their transactions are undone.
 async fn run_batch(app: &App, batch: Vec<Leased>) -> Result<Done, Problem> {
     let mut results = Vec::with_capacity(batch.len());
     let mut waiting = batch.into_iter();
     let mut running = JoinSet::new();
+    let mut held: HashMap<Id, Leased> = HashMap::with_capacity(CONCURRENT_MAX);
     loop {
         while running.len() < CONCURRENT_MAX {
             let Some(job) = waiting.next() else { break };
-            let app = app.clone();
-            running.spawn(async move {
-                // A panic of one job is that job's failure.
-                let (kind, payload) = (job.kind.clone(), job.payload.clone());
-                let run = tokio::spawn(async move { kinds::run(&app, &kind, payload).await });
-                let outcome = match run.await {
-                    Ok(Ok(())) => Ok(()),
-                    Ok(Err(problem)) => Err(problem.detail),
-                    Err(_) => Err("The job stopped unexpectedly; see the log.".to_owned()),
-                };
-                (job, outcome)
-            });
+            let (app, kind, payload) = (app.clone(), job.kind.clone(), job.payload.clone());
+            let task = running.spawn(async move { kinds::run(&app, &kind, payload).await });
+            held.insert(task.id(), job);
         }
-        match running.join_next().await {
-            Some(joined) => results.push(joined.map_err(Problem::internal)?),
-            None => break,
-        }
+        let Some(joined) = running.join_next_with_id().await else { break };
+        let (id, outcome) = match joined {
+            Ok((id, outcome)) => (id, outcome.map_err(|problem| problem.detail)),
+            // A panic of one job is that job's failure.
+            Err(error) => {
+                (error.id(), Err("The job stopped unexpectedly; see the log.".to_owned()))
+            }
+        };
+        results.extend(held.remove(&id).map(|job| (job, outcome)));
     }
     record(app, results).await
 }

@@ -406,7 +406,9 @@ fn take_plan(
     after.catalog_version_id = newest.version_id;
     for item in after.items.iter_mut().filter(|item| item.to.is_none()) {
         // Twelve seats of one plan are not twelve of another plan's flat fee.
-        let counted = newest.product.charge(to, &item.charge).is_some_and(|charge| {
+        let sold = newest.product.extra(&item.charge).is_none_or(|extra| extra.fits(&to.id));
+        let charge = newest.product.charge(to, &item.charge).filter(|_| sold);
+        let counted = charge.is_some_and(|charge| {
             charge.optional || !matches!(charge.basis, Basis::Flat { unit: None })
         });
         if !counted {

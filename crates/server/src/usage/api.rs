@@ -59,9 +59,9 @@ pub struct ProducerQuery {
 /// result of its own, in order. An event counts once: its name is (source, id),
 /// and sending it again is answered `duplicate`, which makes retries safe. The
 /// same name with other content is a `conflict`. `time` may lie up to 400 days
-/// back (not before the subscription began) and 5 minutes ahead. Quantities are
-/// plain decimals, as JSON numbers or strings, with at most 15 digits before and
-/// 6 after the point.
+/// back (not before the subscription began, nor from its end on) and 5 minutes
+/// ahead. Quantities are plain decimals, as JSON numbers or strings, with at most
+/// 15 digits before and 6 after the point.
 ///
 /// A producer may number its events instead of relying on their ids, which
 /// costs less: the extensions `sequence` (from 1, without gaps, for each source)
@@ -76,7 +76,8 @@ pub struct ProducerQuery {
 /// place. Their `data` names the event: `source`, and `id` or `sequence` (and
 /// `epoch`); for an amendment this is `void`, and `event` has `type`, `time` and
 /// `data` of what stands instead. An event is taken back once, as if it had
-/// never been; what was billed before is settled with the next invoice.
+/// never been; what was billed before is settled with the next invoice. Once the
+/// subscription is cancelled, usage of the time before is still taken, and settled.
 ///
 /// When too much is at work already, the answer is 429 (your own) or 503
 /// (everybody's) with `Retry-After`, and nothing was recorded.
@@ -87,9 +88,10 @@ pub struct ProducerQuery {
 /// Reasons of rejected events: `malformed`, `missing_attribute`,
 /// `unsupported_specversion`, `unsupported_data`, `too_long`, `bad_text`,
 /// `missing_time`, `bad_time`, `in_future`, `too_old`, `before_subscription`,
-/// `unknown_type`, `missing_field`, `bad_data`, `bad_value`, `bad_quantity`,
-/// `bad_sequence`, `sequence_gap`, `stale_epoch`, `number_used`, `other_lane`,
-/// `unknown_event`, `not_counted`, `already_void`. Of conflicts: `key_reused`, `number_reused`.
+/// `after_subscription`, `unknown_type`, `missing_field`, `bad_data`, `bad_value`,
+/// `bad_quantity`, `bad_sequence`, `sequence_gap`, `stale_epoch`, `number_used`,
+/// `other_lane`, `unknown_event`, `not_counted`, `already_void`. Of conflicts:
+/// `key_reused`, `number_reused`.
 #[utoipa::path(post, path = "/api/v1/usage", tag = "Usage", operation_id = "recordUsage",
     request_body(content(
         (Vec<Event> = "application/cloudevents-batch+json", example = json!([{
@@ -101,7 +103,6 @@ pub struct ProducerQuery {
     responses(
         (status = 200, body = Receipt<'static>),
         (status = 400, body = Problem, description = "Not JSON"),
-        (status = 403, body = Problem, description = "The subscription is cancelled"),
         (status = 408, body = Problem), (status = 413, body = Problem),
         (status = 415, body = Problem), (status = 429, body = Problem),
         (status = 503, body = Problem, description = "Nothing was recorded; send it again")))]

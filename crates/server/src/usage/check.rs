@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tenure_catalog::{Aggregation, Meter};
-use tenure_core::{Quantity, TenantId};
+use tenure_core::{Quantity, SubscriptionStatus, TenantId};
 use tenure_license::Digest;
 use uuid::Uuid;
 
@@ -93,6 +93,8 @@ pub(super) struct Checker<'s> {
     situation: &'s Situation,
     now: Timestamp,
     oldest: Timestamp,
+    /// Of a subscription that is over: what was used from here on is nobody's.
+    ended: Option<Timestamp>,
     /// Reused for every hash.
     buffer: Vec<u8>,
 }
@@ -101,7 +103,10 @@ impl<'s> Checker<'s> {
     pub(super) fn new(situation: &'s Situation, now: Timestamp) -> Self {
         let horizon = SignedDuration::from_hours(24 * HORIZON_DAYS);
         let oldest = now.checked_sub(horizon).unwrap_or(Timestamp::MIN);
-        Self { situation, now, oldest, buffer: Vec::with_capacity(1024) }
+        let of = &situation.subscription;
+        let over = of.status == SubscriptionStatus::Cancelled;
+        let ended = of.cancelled_at.filter(|_| over);
+        Self { situation, now, oldest, ended, buffer: Vec::with_capacity(1024) }
     }
 
     /// The event, with its readings appended to `readings`; when it is refused,
@@ -172,10 +177,14 @@ impl<'s> Checker<'s> {
                 let amend: AmendData<'a> = parsed(data, AMEND)?;
                 content.target = Some(self.void(amend.void)?);
                 content.time = self.time(amend.event.time)?;
+                self.before_end(content.time)?;
                 let kind = attribute(amend.event.kind, "type", ATTRIBUTE_LEN_MAX)?;
                 self.read(&kind, amend.event.data, readings)?;
             }
-            _ => self.read(&kind, data, readings)?,
+            _ => {
+                self.before_end(time)?;
+                self.read(&kind, data, readings)?;
+            }
         }
         content.payload = Payload { subscription, kind, subject, time: Some(time), data };
         Ok(content)
@@ -232,6 +241,22 @@ impl<'s> Checker<'s> {
             return Err(refuse("before_subscription", detail));
         }
         Ok(time)
+    }
+
+    /// Late usage of a subscription that is over is settled; later usage is not its own. (What
+    /// takes an event back may be said at any time.)
+    fn before_end(&self, time: Timestamp) -> Result<(), Refusal> {
+        match self.ended.filter(|ended| *ended <= time) {
+            None => Ok(()),
+            Some(ended) => {
+                let detail = format!(
+                    "The subscription ended at {ended} and takes no usage of later times. \
+                     Contact {}.",
+                    self.situation.catalog.product.sales_contact
+                );
+                Err(refuse("after_subscription", detail))
+            }
+        }
     }
 
     /// What each meter of the type counts.

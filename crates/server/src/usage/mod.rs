@@ -26,6 +26,7 @@ pub(crate) mod dimensions;
 mod event;
 pub(crate) mod generations;
 pub(crate) mod intake;
+pub(crate) mod kept;
 mod lanes;
 pub mod live;
 pub(crate) mod raw;
@@ -44,7 +45,7 @@ use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 use tenure_api::usage::{Outcome, Producer, Receipt};
-use tenure_core::{SubscriptionStatus, TenantId};
+use tenure_core::TenantId;
 use tenure_license::Environment;
 use tenure_tenancy::TenantTx;
 
@@ -71,11 +72,12 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Largest body once it is unpacked, in bytes.
 pub const UNPACKED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// Records a batch in one transaction.
+/// Records a batch in one transaction. Also for a subscription that has ended: what was used
+/// before and comes late is settled ([`crate::billing::settlements`]); an event that is dated
+/// after its end is refused.
 ///
 /// # Errors
-/// 403 when the subscription has ended, 503 when the database is away; then
-/// nothing of the batch was recorded.
+/// 503 when the database is away; then nothing of the batch was recorded.
 async fn record<'a>(
     app: &App,
     principal: &Principal,
@@ -83,7 +85,6 @@ async fn record<'a>(
     minimal: bool,
 ) -> Result<Receipt<'a>, Problem> {
     let situation = known_situation(app, principal.tenant, principal.subscription).await?;
-    refuse_ended(&situation)?;
     let now = app.now();
     let mut batch = Batch::check(&situation, now, events);
     if principal.environment == Environment::Test {
@@ -95,16 +96,6 @@ async fn record<'a>(
     let receipt = batch.receipt(minimal);
     count(app, &receipt);
     Ok(receipt)
-}
-
-fn refuse_ended(situation: &Situation) -> Result<(), Problem> {
-    if situation.subscription.status != SubscriptionStatus::Cancelled {
-        return Ok(());
-    }
-    Err(Problem::forbidden(format!(
-        "The subscription is cancelled and takes no more usage. Contact {}.",
-        situation.catalog.product.sales_contact
-    )))
 }
 
 async fn store(
@@ -129,8 +120,7 @@ pub(crate) struct Reported<'s> {
 }
 
 /// Records events out of a usage report in the caller's transaction, at most
-/// [`EVENTS_MAX`] of them. Also for a subscription that has ended: what was used
-/// before is settled after.
+/// [`EVENTS_MAX`] of them. Also for a subscription that has ended, as [`record`] does.
 pub(crate) async fn record_reported<'a>(
     app: &App,
     tx: &mut TenantTx,

@@ -16,15 +16,16 @@ use tenure_tenancy::TenantTx;
 use super::{
     db::{self, Columns, Flags, Member, Place, RollupRow, RowPlace},
     generations::{self, With},
+    kept,
     raw::{Found, Scan},
     store::{BUCKET_SECONDS, Members, Rollup, Rollups, bucket, hash},
-    totals::{self, Stretches},
+    totals::Stretches,
 };
 use crate::{
     App,
     call::Call,
     http::Problem,
-    subscriptions::entitlements::situation,
+    subscriptions::entitlements::{Situation, situation},
     trail::{self, Change},
 };
 
@@ -104,12 +105,7 @@ pub(super) async fn subscription(
     let situation = situation(app, tenant, id).await?;
     let mut tx = app.db().tenant(tenant).await?;
     let generation = generations::enter(&mut tx, id, With::Nobody).await?;
-    if totals::is_dropped(&mut tx, situation.subscription.anchor).await? {
-        return Err(Problem::conflict(
-            "usage-dropped",
-            "Single events of this subscription are no longer kept, so its rollups stay as they are.",
-        ));
-    }
+    let dropped = kept::is_dropped(&mut tx, situation.subscription.anchor).await?;
     let mut asked = Stretches::default();
     let from = situation.subscription.anchor;
     let to = call.now.checked_add(SignedDuration::from_hours(24)).unwrap_or(call.now);
@@ -118,6 +114,11 @@ pub(super) async fn subscription(
     }
     let made = make(&mut tx, id, generation, &asked).await?;
     let stood = db::stored(&mut tx, id).await?;
+    if dropped {
+        let kept = kept::meters(&mut tx, id).await?;
+        let meters = made.rows.keys().chain(stood.keys()).map(|place| place.0);
+        refuse_dropped(meters.filter(|meter| !kept.contains(meter)), &situation)?;
+    }
     let differing = made.rows.iter().filter(|(spot, row)| stood.get(*spot) != Some(row)).count()
         + stood.keys().filter(|spot| !made.rows.contains_key(*spot)).count();
     write(&mut tx, id, &made).await?;
@@ -125,6 +126,23 @@ pub(super) async fn subscription(
     trail::record(app, &mut tx, call, Change::created("usage.rebuilt", id, &report)).await?;
     tx.commit().await?;
     Ok(report)
+}
+
+/// What was dropped cannot be made again: totals of those meters stay as they are.
+fn refuse_dropped(gone: impl Iterator<Item = i32>, situation: &Situation) -> Result<(), Problem> {
+    let gone: BTreeSet<i32> = gone.collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let named = situation.catalog.meters.iter().filter(|(_, number)| gone.contains(number));
+    let mut named: Vec<&str> = named.map(|(id, _)| id.as_str()).collect();
+    named.sort_unstable();
+    let detail = format!(
+        "Single events of this subscription are no longer kept ({}), so its rollups stay as they \
+         are.",
+        named.join(", ")
+    );
+    Err(Problem::conflict("usage-dropped", detail))
 }
 
 #[derive(Default)]

@@ -1,9 +1,10 @@
 //! How long raw usage is kept.
 //!
-//! Rollups, members, and what `time_weighted` meters measured stay as long as
-//! their subscription. Single events of other meters are evidence: they are kept
-//! by the month in which they came, and a month goes as a whole, once it is older
-//! than [`RETENTION_DAYS`] and every generation in it is closed. Keys go when
+//! Rollups and members stay as long as their subscription. Single events are
+//! evidence, and each meter's product file says how long they are kept
+//! ([`tenure_catalog::meter::Retention`]): as long as the subscription too, or by the
+//! month in which they came. A month goes as a whole, once it is older than
+//! [`RETENTION_DAYS`] and every generation in it is closed. Keys go when
 //! an event of their age would be refused as too old.
 //!
 //! Owns: making the months to come, dropping those that are over, forgetting

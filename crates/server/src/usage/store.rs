@@ -1,15 +1,15 @@
 //! What new events become: chunks or rows, rollups, members.
 //!
 //! Events of a batch go into chunks; a few alone become rows, so that a request
-//! an event does not leave a chunk each. What a `time_weighted` meter measured
-//! is a row always: its total depends on the order of single values.
+//! an event does not leave a chunk each. What is kept as long as the subscription is a
+//! row always: chunks go with their month.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use tenure_api::evidence::Counted;
-use tenure_catalog::Aggregation;
+use tenure_catalog::meter::Retention;
 use uuid::Uuid;
 
 use super::{
@@ -116,7 +116,7 @@ pub(super) struct Row<'b> {
     /// `None`: no meter counts it.
     pub(super) meter_id: Option<i32>,
     pub(super) key: Uuid,
-    /// Never dropped: a `time_weighted` meter needs what it measured last, however long ago.
+    /// Never dropped by its month: see [`tenure_catalog::meter::Retention`].
     pub(super) kept: bool,
     pub(super) record: Record<'b>,
 }
@@ -164,7 +164,7 @@ impl<'b> Writes<'b> {
             for reading in *readings {
                 let record = record(event, Some(reading));
                 self.count(reading.meter_id, &record, &mut buffer);
-                let kept = matches!(reading.meter.aggregation, Aggregation::TimeWeighted { .. });
+                let kept = reading.meter.kept() == Retention::Subscription;
                 let row = Row { meter_id: Some(reading.meter_id), key: event.key, kept, record };
                 if row.kept { self.rows.push(row) } else { packed.push(row) }
             }

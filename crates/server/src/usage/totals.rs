@@ -181,16 +181,3 @@ pub(super) async fn averages(
     .await?;
     Ok(rows.into_iter().map(|row| (row.slot, row.average)).collect())
 }
-
-/// Whether single events of that moment may have been dropped.
-pub(super) async fn is_dropped(tx: &mut TenantTx, at: Timestamp) -> Result<bool, Problem> {
-    // Events come up to minutes before their time, and any time after it.
-    let row = sqlx::query!(
-        r#"SELECT EXISTS (SELECT FROM usage_dropped_months
-               WHERE (month + interval '1 month' + interval '1 day') AT TIME ZONE 'UTC' > $1) AS "dropped!""#,
-        at.to_sqlx() as jiff_sqlx::Timestamp
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(row.dropped)
-}

@@ -13,6 +13,7 @@ use tenure_core::{Period, SubscriptionId};
 use tenure_tenancy::TenantTx;
 
 use super::{
+    kept,
     raw::{self, Edges},
     retention::RETENTION_DAYS,
     store::{BUCKET_SECONDS, Rollup, bucket},
@@ -122,14 +123,27 @@ impl<'a> Plan<'a> {
     }
 
     /// Events of a window's edge may be gone; a total without them would be wrong.
-    async fn refuse_dropped(&self, tx: &mut TenantTx, now: Timestamp) -> Result<(), Problem> {
-        let kept = SignedDuration::from_hours(24 * RETENTION_DAYS);
-        let first = self.edges.lower.iter().map(|lower| lower.to_jiff()).min();
-        let Some(first) = first.filter(|first| first.checked_add(kept).is_ok_and(|at| at <= now))
-        else {
-            return Ok(());
+    async fn refuse_dropped(
+        &self,
+        tx: &mut TenantTx,
+        subscription: SubscriptionId,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let age = SignedDuration::from_hours(24 * RETENTION_DAYS);
+        let is_old = |lower: &Timestamp| lower.checked_add(age).is_ok_and(|at| at <= now);
+        let edges = || self.edges.meters.iter().zip(&self.edges.lower);
+        let old = || {
+            edges()
+                .map(|(meter, lower)| (*meter, lower.to_jiff()))
+                .filter(|(_, lower)| is_old(lower))
         };
-        if totals::is_dropped(tx, first).await? {
+        if old().next().is_none() {
+            return Ok(());
+        }
+        let kept = kept::meters(tx, subscription).await?;
+        let first = old().filter(|(meter, _)| !kept.contains(meter)).map(|(_, lower)| lower).min();
+        let Some(first) = first else { return Ok(()) };
+        if kept::is_dropped(tx, first).await? {
             return Err(Problem::conflict(
                 "usage-dropped",
                 "The time asked for begins or ends inside a quarter of an hour whose single \
@@ -153,7 +167,7 @@ impl<'a> Plan<'a> {
         }
         let mut edges = Edges::default();
         if !self.edges.is_empty() {
-            self.refuse_dropped(tx, now).await?;
+            self.refuse_dropped(tx, subscription, now).await?;
             edges = raw::edges(tx, subscription, &self.edges, cutoff).await?;
             parts.extend(edges.rollups.iter().map(|(slot, rollup)| (*slot, *rollup)));
         }

@@ -62,6 +62,12 @@ impl Customer {
         Agent::open(settings, self.test.clock.clone(), Some(key)).await
     }
 
+    /// A machine that reaches the vendor at another address.
+    pub(crate) async fn start_through(&self, machine: &str, server: &str) -> Arc<Agent> {
+        let settings = Settings { server: Some(server.to_owned()), ..self.settings(machine) };
+        self.open(settings, &self.key).await.expect("the agent starts")
+    }
+
     /// A machine without a network.
     async fn start_offline(&self, machine: &str) -> Arc<Agent> {
         let settings = Settings { server: None, ..self.settings(machine) };

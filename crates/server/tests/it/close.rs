@@ -7,13 +7,13 @@ use tenure_server::jobs;
 use crate::harness::{ADMIN, EPOCH, TestServer};
 
 /// Moves the clock and does everything that is due then.
-async fn pass(test: &TestServer, to: &str) {
+pub async fn pass(test: &TestServer, to: &str) {
     test.advance_to(to);
     let done = jobs::run_due(test.app()).await.unwrap();
     assert_eq!(done.failed, 0, "at {to}");
 }
 
-async fn invoices(test: &TestServer, tenant: &str) -> Vec<Value> {
+pub async fn invoices(test: &TestServer, tenant: &str) -> Vec<Value> {
     let path = format!("/api/v1/admin/invoices?tenant={tenant}&limit=200");
     let page = test.get(ADMIN, &path).await.expect(200);
     let mut all = page["items"].as_array().unwrap().clone();
@@ -21,7 +21,7 @@ async fn invoices(test: &TestServer, tenant: &str) -> Vec<Value> {
     all
 }
 
-async fn whole(test: &TestServer, invoice: &Value) -> Value {
+pub async fn whole(test: &TestServer, invoice: &Value) -> Value {
     let (tenant, id) = (invoice["tenant_id"].as_str().unwrap(), invoice["id"].as_str().unwrap());
     test.get(ADMIN, &format!("/api/v1/admin/tenants/{tenant}/invoices/{id}")).await.expect(200)
 }
@@ -33,7 +33,7 @@ fn numbers(invoices: &[Value]) -> Vec<String> {
     all
 }
 
-fn amounts(invoice: &Value) -> Vec<(&str, &str, &str)> {
+pub fn amounts(invoice: &Value) -> Vec<(&str, &str, &str)> {
     let lines = invoice["lines"].as_array().unwrap().iter();
     lines
         .map(|line| {
@@ -64,7 +64,7 @@ async fn sent(test: &TestServer, key: &str, kind: &str, time: &str, count: usize
     }
 }
 
-async fn client(test: &TestServer, slug: &str, subscription: Value) -> (String, String) {
+pub async fn client(test: &TestServer, slug: &str, subscription: Value) -> (String, String) {
     let id = test.subscribe(slug, subscription).await;
     let path = format!("/api/v1/admin/tenants/{slug}/keys");
     let made = test.post(ADMIN, &path, json!({ "subscription": id })).await.expect(201);

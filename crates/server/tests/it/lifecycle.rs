@@ -267,3 +267,18 @@ async fn a_suspended_tenants_key_is_told_that_access_is_withheld_until_it_is_res
     test.post(ADMIN, &format!("{path}/resume"), json!({})).await.expect(200);
     test.get(&key, "/api/v1/entitlements").await.expect(200);
 }
+
+#[tokio::test]
+async fn an_add_on_that_the_next_plan_does_not_take_ends_with_the_plan() {
+    let test = TestServer::with_product(&["agent-governance"]).await;
+    let items = json!([{ "charge": "cloud-services", "quantity": "1" }]);
+    let body = json!({ "product": "agent-governance", "plan": "hybrid", "items": items });
+    let id = test.subscribe("acme", body).await;
+    let path = format!("/api/v1/admin/tenants/acme/subscriptions/{id}");
+    test.advance_to("2026-03-10T00:00:00Z");
+    let to = json!({ "plan": "license-starter" });
+    let moved = test.post(ADMIN, &format!("{path}/move"), to).await.expect(200);
+    let items = moved["items"].as_array().unwrap();
+    let item = items.iter().find(|item| item["charge"] == "cloud-services").unwrap();
+    assert_eq!(item["to"], "2026-03-10T00:00:00Z", "{moved}");
+}

@@ -16,7 +16,7 @@ use crate::{
 /// Machines of the license.
 const MACHINES: u32 = 3;
 /// What they may use together in a month.
-const LIMIT: u32 = 100;
+pub(crate) const LIMIT: u32 = 100;
 
 /// As the product of the others, with room for three machines and a hundred runs a month.
 fn product() -> String {
@@ -25,7 +25,7 @@ fn product() -> String {
     PRODUCT.replace(team, &format!("instances = {MACHINES}, agent_runs = {{ included = {LIMIT},"))
 }
 
-async fn customer() -> Customer {
+pub(crate) async fn customer() -> Customer {
     Customer::of(&product(), "team", "self_hosted").await
 }
 
@@ -40,7 +40,7 @@ async fn machines(customer: &Customer) -> Vec<Arc<Agent>> {
 }
 
 /// Uses one run, if that is allowed.
-async fn consume(agent: &Agent, id: &str) -> Used {
+pub(crate) async fn consume(agent: &Agent, id: &str) -> Used {
     let event = json!({ "specversion": "1.0", "id": id, "source": "/prod",
         "type": "agent.run", "time": agent.now() });
     let event = event.to_string();
@@ -48,7 +48,7 @@ async fn consume(agent: &Agent, id: &str) -> Used {
 }
 
 /// Uses runs until one is refused; how many, and the words of the refusal.
-async fn exhaust(agent: &Agent, name: &str) -> (u32, String) {
+pub(crate) async fn exhaust(agent: &Agent, name: &str) -> (u32, String) {
     for n in 0..=LIMIT {
         let used = consume(agent, &format!("{name}-{n}")).await;
         if !used.decision.allowed {
@@ -59,13 +59,13 @@ async fn exhaust(agent: &Agent, name: &str) -> (u32, String) {
 }
 
 impl Customer {
-    async fn quota(&self) -> Value {
+    pub(crate) async fn quota(&self) -> Value {
         let path = format!("/api/v1/admin/tenants/acme/subscriptions/{}/quota", self.subscription);
         self.test.get(ADMIN, &path).await.expect(200)["items"][0].clone()
     }
 }
 
-fn number(quota: &Value, field: &str) -> u32 {
+pub(crate) fn number(quota: &Value, field: &str) -> u32 {
     quota[field].as_str().unwrap().parse().unwrap()
 }
 
@@ -180,7 +180,7 @@ impl Draw {
 }
 
 /// Stopped without a word, and started again from what is on its disk.
-async fn crashed(customer: &Customer, agent: Arc<Agent>, machine: &str) -> Arc<Agent> {
+pub(crate) async fn crashed(customer: &Customer, agent: Arc<Agent>, machine: &str) -> Arc<Agent> {
     agent.stop();
     drop(agent);
     for _ in 0..10_000 {

@@ -355,7 +355,7 @@ async fn a_test_key_is_answered_and_never_recorded() {
 }
 
 #[tokio::test]
-async fn what_happened_is_recorded_until_the_subscription_is_cancelled() {
+async fn what_happened_is_recorded_and_what_is_dated_after_the_end_is_not() {
     let test = TestServer::start().await;
     let (acme, key) = test.client("Acme", "starter").await;
     let path = format!("/api/v1/admin/tenants/{acme}");
@@ -371,7 +371,8 @@ async fn what_happened_is_recorded_until_the_subscription_is_cancelled() {
     let listed = test.get(ADMIN, &format!("{path}/subscriptions")).await.expect(200);
     let id = listed["items"][0]["id"].as_str().unwrap();
     test.post(ADMIN, &format!("{path}/subscriptions/{id}/cancel"), json!({})).await.expect(200);
-    test.post(&key, USAGE, event("c", EPOCH)).await.expect(403);
+    let receipt = test.post(&key, USAGE, event("c", EPOCH)).await.expect(200);
+    assert_eq!(reasons(&receipt), ["after_subscription"]);
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 use jiff::civil::{Date, date};
 use serde_json::{Value, json};
 use sqlx::Row;
-use tenure_server::usage::retention::{Upkeep, upkeep};
+use tenure_server::{
+    jobs,
+    usage::retention::{Upkeep, upkeep},
+};
 
 use crate::{
     harness::{ADMIN, EPOCH, TestServer, WIDGET},
@@ -122,6 +125,139 @@ async fn a_month_is_dropped_when_it_is_old_and_closed_and_totals_stay() {
     let refused =
         test.post(ADMIN, &format!("{path}/{id}/usage/rebuild"), json!({})).await.expect(409);
     assert_eq!(refused["type"], "urn:tenure:problem:usage-dropped");
+}
+
+/// `calls` are kept as long as the subscription, `events` by the month.
+async fn classes() -> TestServer {
+    let test = TestServer::empty().await;
+    let calls = "[meters]\ncalls = { type = \"call\", count = true, retention = \"subscription\" }";
+    let limit = |meter: &str| {
+        format!("{meter} = {{ included = 5, per = \"period\", over = {{ price = \"1\" }} }}")
+    };
+    let plan = |id: &str, limits: String| {
+        format!(
+            "[plans.{id}]\nname = \"{id}\"\nmodels = [\"managed\"]\nprice = {{ month = \"10\" }}\n\
+             limits = {{ {limits} }}\n"
+        )
+    };
+    let both = format!("{}, {}", limit("calls"), limit("events"));
+    let plans = [plan("calls", limit("calls")), plan("both", both)].concat();
+    test.load(&format!("{}\n{plans}", WIDGET.replace("[meters]", calls))).await;
+    test
+}
+
+/// The paths of a subscription and of its first invoice.
+async fn first_invoice(test: &TestServer, tenant: &str) -> (String, Value) {
+    let path = format!("/api/v1/admin/tenants/{tenant}");
+    let subscription = subscription_of(test, tenant).await;
+    let page = test.get(ADMIN, &format!("/api/v1/admin/invoices?tenant={tenant}&limit=200")).await;
+    let page = page.expect(200);
+    let id = page["items"].as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned();
+    let invoice = test.get(ADMIN, &format!("{path}/invoices/{id}")).await.expect(200);
+    (subscription, invoice)
+}
+
+/// What explaining the line of a charge says.
+async fn explained(test: &TestServer, tenant: &str, invoice: &Value, charge: &str) -> Value {
+    let lines = invoice["lines"].as_array().unwrap();
+    let line = &lines.iter().find(|line| line["charge"] == charge).unwrap()["line"];
+    let id = invoice["id"].as_str().unwrap();
+    let path = format!("/api/v1/admin/tenants/{tenant}/invoices/{id}/lines/{line}");
+    test.get(ADMIN, &path).await.expect(200)
+}
+
+#[tokio::test]
+async fn a_meter_that_is_kept_leads_back_to_its_events_after_its_month_was_dropped() {
+    let test = classes().await;
+    kept(&test).await;
+    // Periods begin inside a quarter hour.
+    test.advance_to("2026-03-01T10:07:30Z");
+    let (both, both_key) = test.client("Both", "both").await;
+    let (calls, calls_key) = test.client("Calls", "calls").await;
+    let at = "2026-03-01T10:07:30Z";
+    let many = |kind: &str| -> Value {
+        (0..20).map(|n| typed(&format!("{kind}{n}"), kind, at, json!({}))).collect()
+    };
+    test.post(&both_key, USAGE, many("event.ingested")).await.expect(200);
+    for key in [&both_key, &calls_key] {
+        test.post(key, USAGE, many("call")).await.expect(200);
+    }
+    for to in ["2026-04-03T00:00:00Z", "2027-05-06T00:00:00Z"] {
+        test.advance_to(to);
+        assert_eq!(jobs::run_due(test.app()).await.unwrap().failed, 0);
+    }
+    // The jobs did it, or this does.
+    kept(&test).await;
+    assert_eq!(count(&test, "usage_dropped_months").await, 1);
+    assert_eq!(count(&test, "usage_chunks").await, 0);
+    assert_eq!(count(&test, "usage_events_kept").await, 40);
+
+    let (both_path, invoice) = first_invoice(&test, &both).await;
+    let line = explained(&test, &both, &invoice, "overage.calls").await;
+    assert_eq!((&line["agrees"], &line["usage"]["gone"]), (&json!(true), &Value::Null), "{line}");
+    assert_eq!(line["usage"]["events"].as_array().unwrap().len(), 20);
+    let line = explained(&test, &both, &invoice, "overage.events").await;
+    assert_eq!(line["agrees"], false, "{line}");
+    assert_eq!(line["usage"]["events"], json!([]));
+    let why =
+        "Single events of `events` are kept 400 days; those of this time are gone. Totals stand.";
+    assert_eq!(line["usage"]["gone"], why);
+    // The amount is computed all the same.
+    assert_eq!(line["computed"], line["amount"]);
+
+    // Days of that period need what was used inside a quarter hour.
+    let days = "/api/v1/bill/days?at=2026-03-02T00:00:00Z";
+    let refused = test.get(&both_key, days).await.expect(409);
+    assert_eq!(refused["type"], "urn:tenure:problem:usage-dropped");
+    let told = test.get(&calls_key, days).await.expect(200);
+    assert_eq!(told["subtotal"]["amount"], "25.00", "{told}");
+
+    // Totals of what is kept can be made again, those of what is gone stay.
+    let rebuild = |path: &str| format!("{path}/usage/rebuild");
+    let refused = test.post(ADMIN, &rebuild(&both_path), json!({})).await.expect(409);
+    assert!(refused["detail"].as_str().unwrap().contains("(events)"), "{refused}");
+    let (calls_path, invoice) = first_invoice(&test, &calls).await;
+    let report = test.post(ADMIN, &rebuild(&calls_path), json!({})).await.expect(200);
+    assert_eq!((&report["rollups"], &report["differing"]), (&json!(1), &json!(0)));
+    let line = explained(&test, &calls, &invoice, "overage.calls").await;
+    assert_eq!(line["agrees"], true);
+}
+
+#[tokio::test]
+async fn a_meter_whose_class_was_changed_counts_as_kept_where_it_always_was() {
+    let test = classes().await;
+    kept(&test).await;
+    let (old, old_key) = test.client("Old", "calls").await;
+    let at = EPOCH;
+    let call = |n: usize| typed(&format!("c{n}"), "call", at, json!({}));
+    let calls = |from: usize| -> Value { (from..from + 20).map(call).collect() };
+    test.post(&old_key, USAGE, calls(0)).await.expect(200);
+    // From the next version on, they are kept by the month: for who is moved to it, and who comes.
+    let source = behind(&test, "SELECT source FROM catalog_versions").await[0].get::<String, _>(0);
+    test.load(&source.replace(", retention = \"subscription\"", "")).await;
+    let (_, new_key) = test.client("New", "calls").await;
+    test.post(&new_key, USAGE, calls(0)).await.expect(200);
+    assert_eq!(count(&test, "usage_events_kept").await, 20);
+    test.post(&old_key, USAGE, calls(20)).await.expect(200);
+    assert_eq!(count(&test, "usage_events_kept").await, 40, "it is on the version before");
+    let path = subscription_of(&test, &old).await;
+    test.post(ADMIN, &format!("{path}/move"), json!({ "plan": "calls" })).await.expect(200);
+    test.post(&old_key, USAGE, calls(40)).await.expect(200);
+    assert_eq!(count(&test, "usage_events_kept").await, 40);
+    assert_eq!(count(&test, "usage_chunks").await, 2);
+    test.advance_to("2027-05-06T00:00:00Z");
+    assert_eq!(jobs::run_due(test.app()).await.unwrap().failed, 0);
+    kept(&test).await;
+    assert_eq!(count(&test, "usage_chunks").await, 0);
+    let refused = test.post(ADMIN, &format!("{path}/usage/rebuild"), json!({})).await.expect(409);
+    assert!(refused["detail"].as_str().unwrap().contains("(calls)"), "{refused}");
+}
+
+/// The path of a tenant's only subscription.
+async fn subscription_of(test: &TestServer, tenant: &str) -> String {
+    let path = format!("/api/v1/admin/tenants/{tenant}/subscriptions");
+    let list = test.get(ADMIN, &path).await.expect(200);
+    format!("{path}/{}", list["items"][0]["id"].as_str().unwrap())
 }
 
 #[tokio::test]

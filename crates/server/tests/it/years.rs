@@ -3,9 +3,9 @@
 //!
 //! The years come from the naive re-rater, and so do the sums that they are held against.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tenure_catalog::{Product, ProductFile, plan::Basis};
@@ -29,6 +29,15 @@ enum Act {
     /// Everything that happened in period n arrives, and it is closed.
     Close(usize),
     End,
+    /// The trial becomes a paid subscription.
+    Buy,
+    /// Another model, and with it another plan or the same.
+    Convert {
+        plan: String,
+        model: String,
+    },
+    /// A contract on what only a later plan has.
+    Agree(usize),
     Zone(String),
     Move(String),
     Hold {
@@ -37,8 +46,26 @@ enum Act {
     },
 }
 
-/// A year that this server can be led through: one model and one way of paying, no trial.
-fn lived(which: Which, from: u64) -> (u64, Input, Product) {
+/// What happens in a year beside what every generated one has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// Nothing.
+    Plain,
+    /// It begins with a trial that is bought early, when it ends, late, or never.
+    Tried,
+    /// Another deployment model, with another plan or on the same.
+    Converted,
+    /// It ends, and usage arrives after the last invoice, or is taken back.
+    Late,
+}
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// After so many days a trial is bought; the third is never bought.
+const BOUGHT: [Option<i32>; 4] = [Some(5), Some(14), None, Some(25)];
+
+/// A year that this server can be led through, one customer's way of paying throughout: no
+/// operation changes that of a subscription.
+fn lived(which: Which, life: Life, from: u64) -> (u64, Input, Product) {
     for seed in from..SEEDS_MAX {
         let mut input = year(which, Scale::Small, seed).unwrap();
         let product = ProductFile::parse(&input.product_files[0], "product.toml").unwrap();
@@ -50,7 +77,12 @@ fn lived(which: Which, from: u64) -> (u64, Input, Product) {
             terms.customer_number = Some(1);
             terms.prepaid = first.prepaid;
             terms.hard_stops.clone_from(&first.hard_stops);
-            terms.model.clone_from(&first.model);
+            if life != Life::Converted {
+                terms.model.clone_from(&first.model);
+            }
+        }
+        if !live(life, seed, &mut input, &product) {
+            continue;
         }
         let sold = |terms: &Terms| {
             let plan = product.plan(&terms.plan).unwrap();
@@ -59,13 +91,47 @@ fn lived(which: Which, from: u64) -> (u64, Input, Product) {
                 Unit::Month => Interval::Month,
                 Unit::Year => Interval::Year,
             };
-            plan.billed == billed && plan.models.iter().any(|model| model.word() == first.model)
+            plan.billed == billed && plan.models.iter().any(|model| model.word() == terms.model)
         };
         if input.subscription.history.iter().all(sold) {
             return (seed, input, product);
         }
     }
     panic!("no year of {which:?} can be lived through");
+}
+
+/// Whether the year has what `life` asks for, with a hand where that is only a date.
+fn live(life: Life, seed: u64, input: &mut Input, product: &Product) -> bool {
+    let of = &mut input.subscription;
+    match life {
+        Life::Plain => true,
+        Life::Tried => {
+            let begins = of.history[0].from;
+            let days = BOUGHT[usize::try_from(seed).unwrap() % BOUGHT.len()];
+            // Who never buys has tried it for nothing all the while.
+            let last = input.periods.last().unwrap().to;
+            of.trial_ends_at = Some(days.map_or(last, |days| begins + DAY * days));
+            product.plan(&of.history[0].plan).unwrap().trial.is_some()
+        }
+        Life::Converted => {
+            // A license is what is converted, so there is one from the beginning.
+            let licensed = ["self_hosted", "air_gapped"].contains(&&*of.history[0].model);
+            let last = of.history.last().unwrap().clone();
+            let other = product.plan(&last.plan).unwrap().models.iter();
+            let mut other = other.map(|model| model.word()).filter(|model| *model != last.model);
+            let at = last.from + DAY * 45;
+            if let Some(model) = other.next()
+                && at < input.periods.last().unwrap().to
+            {
+                of.history.push(Terms { from: at, model: model.to_owned(), ..last });
+            }
+            // A license is only converted to what can be billed.
+            let agreed = (0..of.contracts.len()).all(|index| is_known(input, product, index));
+            let of = &input.subscription;
+            licensed && agreed && of.history.windows(2).any(|pair| pair[0].model != pair[1].model)
+        }
+        Life::Late => of.end.is_some(),
+    }
 }
 
 /// What a plan calls an item: an allocation is one of each charge on it.
@@ -85,6 +151,19 @@ fn charges(product: &Product, plan: &str, item: &Item) -> Vec<String> {
     known.then(|| item.charge.clone()).into_iter().collect()
 }
 
+/// Whether a contract can be entered when the year begins: the first plan has all that it names.
+fn is_known(input: &Input, product: &Product, contract: usize) -> bool {
+    let of = &input.subscription;
+    let plan = product.plan(&of.history[0].plan).unwrap();
+    of.contracts[contract].prices.iter().all(|price| {
+        product.charge(plan, &price.charge).is_some()
+            || price
+                .charge
+                .strip_prefix("overage.")
+                .is_some_and(|limit| plan.limit(limit).is_some())
+    })
+}
+
 /// Everything that happens in the year, by time.
 fn acts(input: &Input, product: &Product) -> Vec<(Timestamp, Act)> {
     let of = &input.subscription;
@@ -95,7 +174,10 @@ fn acts(input: &Input, product: &Product) -> Vec<(Timestamp, Act)> {
             if before.zone != terms.zone {
                 all.push((terms.from, Act::Zone(terms.zone.clone())));
             }
-            if before.plan != terms.plan {
+            if before.model != terms.model {
+                let (plan, model) = (terms.plan.clone(), terms.model.clone());
+                all.push((terms.from, Act::Convert { plan, model }));
+            } else if before.plan != terms.plan {
                 all.push((terms.from, Act::Move(terms.plan.clone())));
             }
         }
@@ -123,6 +205,13 @@ fn acts(input: &Input, product: &Product) -> Vec<(Timestamp, Act)> {
         }
     }
     all.extend(of.end.map(|end| (end, Act::End)));
+    let last = input.periods.last().unwrap().to;
+    all.extend(of.trial_ends_at.filter(|at| *at < last).map(|at| (at, Act::Buy)));
+    let later = (0..of.contracts.len()).filter(|index| !is_known(input, product, *index));
+    all.extend(later.map(|index| (of.contracts[index].from, Act::Agree(index))));
+    // What would come after the end does not come.
+    let over = |at: Timestamp| of.end.is_some_and(|end| end <= at);
+    all.retain(|(at, act)| !over(*at) || matches!(act, Act::End | Act::Close(_)));
     all.extend(input.periods.iter().enumerate().map(|(n, period)| (period.to, Act::Close(n))));
     all.sort();
     all
@@ -134,11 +223,22 @@ struct Year {
     subscription: String,
     tenant: String,
     key: String,
+    /// Path of the license, where one is converted.
+    license: Option<String>,
+    contracts: Vec<naive::Contract>,
+}
+
+fn agreed(contract: &naive::Contract) -> Value {
+    let discount = |one: &naive::AgreedDiscount| json!({ "name": "agreed", "percent": one.percent, "charges": one.charges });
+    json!({ "reason": "agreed", "approver": "cfo", "valid_from": contract.from,
+        "valid_to": contract.to, "changes": {
+            "prices": contract.prices, "limits": contract.limits,
+            "discounts": contract.discounts.iter().map(discount).collect::<Vec<_>>() } })
 }
 
 impl Year {
     /// The customer, as it was when the year began.
-    async fn begin(input: &Input, product: &Product) -> Self {
+    async fn begin(life: Life, input: &Input, product: &Product) -> Self {
         let of = &input.subscription;
         let first = &of.history[0];
         let test = TestServer::with_product(&[&product.id]).await;
@@ -158,21 +258,24 @@ impl Year {
             .collect();
         let body = json!({ "product": product.id, "plan": first.plan, "model": first.model,
             "term_years": first.term_years, "prepaid": first.prepaid,
-            "hard_stops": first.hard_stops, "items": items });
+            "hard_stops": first.hard_stops, "items": items, "trial": life == Life::Tried });
         let made = test.post(ADMIN, &format!("{tenant}/subscriptions"), body).await.expect(201);
         let subscription = format!("{tenant}/subscriptions/{}", made["id"].as_str().unwrap());
-        for contract in &of.contracts {
-            let body = json!({ "reason": "agreed", "approver": "cfo", "valid_from": contract.from,
-                "valid_to": contract.to, "changes": {
-                    "prices": contract.prices, "limits": contract.limits,
-                    "discounts": contract.discounts.iter().map(|one| json!({ "name": "agreed",
-                        "percent": one.percent, "charges": one.charges })).collect::<Vec<_>>() } });
+        for index in (0..of.contracts.len()).filter(|index| is_known(input, product, *index)) {
+            let body = agreed(&of.contracts[index]);
             test.post(ADMIN, &format!("{subscription}/contracts"), body).await.expect(201);
         }
         let body = json!({ "subscription": made["id"] });
         let key = test.post(ADMIN, &format!("{tenant}/keys"), body).await.expect(201);
         let key = key["api_key"].as_str().unwrap().to_owned();
-        Self { test, subscription, tenant, key }
+        let mut license = None;
+        if life == Life::Converted {
+            let body = json!({ "subscription": made["id"] });
+            let path = format!("{tenant}/licenses");
+            let issued = test.post(ADMIN, &path, body).await.expect(201);
+            license = Some(format!("{path}/{}", issued["license"]["id"].as_str().unwrap()));
+        }
+        Self { test, subscription, tenant, key, license, contracts: of.contracts.clone() }
     }
 
     async fn act(&self, act: &Act, waiting: &mut Vec<Value>) {
@@ -184,6 +287,20 @@ impl Year {
             Act::Move(plan) => {
                 let path = format!("{}/move", self.subscription);
                 test.post(ADMIN, &path, json!({ "plan": plan })).await.expect(200);
+            }
+            Act::Convert { plan, model } => {
+                let path = format!("{}/convert", self.license.as_ref().unwrap());
+                let body = json!({ "plan": plan, "model": model });
+                test.post(ADMIN, &path, body).await.expect(201);
+            }
+            Act::Agree(index) => {
+                let body = agreed(&self.contracts[*index]);
+                let path = format!("{}/contracts", self.subscription);
+                test.post(ADMIN, &path, body).await.expect(201);
+            }
+            Act::Buy => {
+                let path = format!("{}/activate", self.subscription);
+                test.post(ADMIN, &path, json!({})).await.expect(200);
             }
             Act::Hold { charge, quantity } => {
                 let body = json!({ "charge": charge, "quantity": quantity });
@@ -218,6 +335,17 @@ impl Year {
             let receipt =
                 self.test.post(&self.key, "/api/v1/usage", json!(batch)).await.expect(200);
             assert_eq!(receipt["rejected"], 0, "{receipt}");
+        }
+    }
+
+    /// What is left arrives after the last invoice, and is settled with the month.
+    async fn settle(&self, mut late: Vec<Value>) {
+        let before = self.test.clock_now();
+        self.arrive(&mut late).await;
+        assert_eq!(late.len(), 0, "all of it is dated before the end");
+        for hours in [2, 24 * 35] {
+            self.test.advance_to(&(before + SignedDuration::from_hours(hours)).to_string());
+            assert_eq!(jobs::run_due(self.test.app()).await.unwrap().failed, 0);
         }
     }
 
@@ -277,6 +405,32 @@ fn events(input: &Input) -> Vec<Value> {
     all
 }
 
+/// What arrives in time, and what after the end: some events, what takes them back, and what
+/// takes others back.
+fn held_back(life: Life, events: Vec<Value>) -> (Vec<Value>, Vec<Value>) {
+    if life != Life::Late {
+        return (events, Vec::new());
+    }
+    let mut late = BTreeSet::new();
+    let is_late = |(n, event): &(usize, Value)| {
+        let name = |of: &Value| (of["source"].to_string(), of["id"].to_string());
+        match event["type"] == "tenure.void" {
+            true => n % 2 == 0 || late.contains(&name(&event["data"])),
+            false => {
+                // One that is sent twice is held back twice.
+                let held = late.contains(&name(event)) || n % 9 == 0;
+                if held {
+                    late.insert(name(event));
+                }
+                held
+            }
+        }
+    };
+    let (late, due): (Vec<_>, Vec<_>) = events.into_iter().enumerate().partition(is_late);
+    let plain = |all: Vec<(usize, Value)>| all.into_iter().map(|(_, event)| event).collect();
+    (plain(due), plain(late))
+}
+
 /// Amounts by charge, in minor units, and of how many lines; nothing is as good as no line.
 fn by_charge(lines: impl Iterator<Item = (String, i64)>) -> BTreeMap<String, (i64, i64)> {
     let mut all = BTreeMap::new();
@@ -294,20 +448,20 @@ fn cents(money: &Value) -> i64 {
 
 /// As many years as `TENURE_HTTP_YEARS` asks for; one when it does not.
 #[allow(clippy::disallowed_methods, reason = "whoever runs the test may ask for more years")]
-async fn years_of(which: Which) {
+async fn years_of(which: Which, life: Life) {
     let asked = std::env::var("TENURE_HTTP_YEARS").ok().and_then(|text| text.parse().ok());
     let mut from = 0;
     for _ in 0..asked.unwrap_or(1) {
-        let (seed, input, product) = lived(which, from);
-        a_year_of(which, seed, &input, &product).await;
+        let (seed, input, product) = lived(which, life, from);
+        a_year_of((which, life, seed), &input, &product).await;
         from = seed + 1;
     }
 }
 
-async fn a_year_of(which: Which, seed: u64, input: &Input, product: &Product) {
+async fn a_year_of((which, life, seed): (Which, Life, u64), input: &Input, product: &Product) {
     let expected = naive::rate_all(input).unwrap();
-    let year = Year::begin(input, product).await;
-    let mut waiting = events(input);
+    let year = Year::begin(life, input, product).await;
+    let (mut waiting, late) = held_back(life, events(input));
     for (at, act) in acts(input, product) {
         if at > year.test.clock_now() {
             year.test.advance_to(&at.to_string());
@@ -318,15 +472,23 @@ async fn a_year_of(which: Which, seed: u64, input: &Input, product: &Product) {
             year.act(&act, &mut waiting).await;
         }
     }
-    let last = input.periods.last().unwrap().to + jiff::SignedDuration::from_hours(48);
+    let last = input.periods.last().unwrap().to + SignedDuration::from_hours(48);
     year.test.advance_to(&last.to_string());
     jobs::run_due(year.test.app()).await.unwrap();
+    if life == Life::Late {
+        assert!(year.invoices().await.len() <= input.periods.len());
+        year.settle(late).await;
+        assert!(year.invoices().await.len() > 1);
+    }
 
     let invoices = year.invoices().await;
     let mut explained = 0;
     for (n, their) in expected.iter().enumerate() {
-        let empty = Vec::new();
-        let lines = invoices.get(&n).map_or(&empty, |one| one["lines"].as_array().unwrap());
+        let all = |one: &Value| one["lines"].as_array().unwrap().clone();
+        let mut lines = invoices.get(&n).map_or_else(Vec::new, all);
+        // What was settled belongs to the period that it corrects.
+        let settled = invoices.range(expected.len()..).flat_map(|(_, one)| all(one));
+        lines.extend(settled.filter(|line| line["period"] == n));
         let ours = by_charge(
             lines
                 .iter()
@@ -339,7 +501,7 @@ async fn a_year_of(which: Which, seed: u64, input: &Input, product: &Product) {
             // Each of our lines is rounded once, the re-rater's one line is too.
             assert!(
                 (our - their_sum).abs() <= (lines_of - 1).max(0),
-                "{which:?} seed {seed} period {n} {:?}, {charge}: {our} against {their_sum}\n{}\n{}",
+                "{which:?} {life:?} seed {seed} period {n} {:?}, {charge}: {our} against {their_sum}\n{}\n{}",
                 input.periods[n],
                 lines
                     .iter()
@@ -378,25 +540,42 @@ async fn a_year_of(which: Which, seed: u64, input: &Input, product: &Product) {
 
 #[tokio::test]
 async fn a_year_of_agent_governance_ends_in_invoices_that_the_naive_re_rater_confirms() {
-    years_of(Which::AgentGovernance).await;
+    years_of(Which::AgentGovernance, Life::Plain).await;
 }
 
 #[tokio::test]
 async fn a_year_of_dyocense_ends_in_invoices_that_the_naive_re_rater_confirms() {
-    years_of(Which::Dyocense).await;
+    years_of(Which::Dyocense, Life::Plain).await;
 }
 
 #[tokio::test]
 async fn a_year_of_incidentfox_ends_in_invoices_that_the_naive_re_rater_confirms() {
-    years_of(Which::Incidentfox).await;
+    years_of(Which::Incidentfox, Life::Plain).await;
 }
 
 #[tokio::test]
 async fn a_year_of_kg_rca_ends_in_invoices_that_the_naive_re_rater_confirms() {
-    years_of(Which::KgRca).await;
+    years_of(Which::KgRca, Life::Plain).await;
 }
 
 #[tokio::test]
 async fn a_year_of_meeting_minutes_ends_in_invoices_that_the_naive_re_rater_confirms() {
-    years_of(Which::MeetingMinutes).await;
+    years_of(Which::MeetingMinutes, Life::Plain).await;
+}
+
+#[tokio::test]
+async fn a_year_that_begins_with_a_trial_is_free_until_it_is_bought() {
+    years_of(Which::MeetingMinutes, Life::Tried).await;
+}
+
+#[tokio::test]
+async fn a_year_with_another_deployment_model_is_confirmed() {
+    years_of(Which::AgentGovernance, Life::Converted).await;
+    years_of(Which::MeetingMinutes, Life::Converted).await;
+}
+
+#[tokio::test]
+async fn what_comes_after_the_end_of_a_year_is_settled_to_the_cent() {
+    years_of(Which::KgRca, Life::Late).await;
+    years_of(Which::AgentGovernance, Life::Late).await;
 }

@@ -58,6 +58,9 @@ pub(super) async fn explain(client: &Client, which: Which, line: usize, json: bo
             output::note("there are more events: tenure invoice export writes all of them");
         }
     }
+    if let Some(gone) = usage["gone"].as_str() {
+        output::note(gone);
+    }
     match found["agrees"].as_bool() {
         Some(true) => Ok(()),
         _ => Err(Error::new("what was computed is not what the invoice states".to_owned())),

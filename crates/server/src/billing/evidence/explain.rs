@@ -13,7 +13,11 @@ use super::{
 use crate::{
     App,
     http::Problem,
-    usage::raw::{Cursor, RawEvent},
+    usage::{
+        kept,
+        raw::{Cursor, RawEvent},
+        retention::RETENTION_DAYS,
+    },
 };
 
 /// Events a page at most.
@@ -94,6 +98,10 @@ async fn usage(
         Some(_) => Vec::new(),
     };
     let page = case.events(tx, &needed, after, limit).await?;
+    let gone = match windows.iter().all(|window| window.agrees) {
+        true => None,
+        false => gone(case, tx, &needed).await?,
+    };
     let next = page.last().filter(|_| page.len() == limit).map(|last| cursor_text(&last.cursor()));
     Ok(Some(ExplainedUsage {
         meter: meter.to_owned(),
@@ -101,7 +109,24 @@ async fn usage(
         windows,
         events: page.into_iter().map(told).collect(),
         next_cursor: next,
+        gone,
     }))
+}
+
+/// Why single events of windows are missing, where that is their age.
+async fn gone(case: &Case, tx: &mut TenantTx, needed: &Needed) -> Result<Option<String>, Problem> {
+    let meter = case.meter_id(&needed.meter.id)?;
+    let Some(stretch) = needed.stretch() else { return Ok(None) };
+    if !kept::is_dropped(tx, stretch.start).await?
+        || kept::meters(tx, case.subscription).await?.contains(&meter)
+    {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "Single events of `{}` are kept {RETENTION_DAYS} days; those of this time are gone. Totals \
+         stand.",
+        needed.meter.id
+    )))
 }
 
 /// Every window, summed again from all of its events.

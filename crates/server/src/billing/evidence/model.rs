@@ -88,6 +88,12 @@ pub struct ExplainedUsage {
     pub events: Vec<ExplainedEvent>,
     /// Of the next page of events; absent on the last.
     pub next_cursor: Option<String>,
+    /// Why events are missing, where that is their age.
+    #[schema(
+        example = "Single events of `events` are kept 400 days; those of this time are gone. Totals stand."
+    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<String>,
 }
 
 /// One window.

@@ -171,6 +171,19 @@ pub(super) async fn due_up_to(
     Ok(ids)
 }
 
+/// Takes a draft away, once its lines are gone.
+pub(super) async fn remove_draft(tx: &mut TenantTx, id: InvoiceId) -> Result<(), Problem> {
+    let tenant = tx.tenant().uuid();
+    sqlx::query!(
+        "DELETE FROM invoices WHERE tenant_id = $1 AND id = $2 AND status = 'draft'",
+        tenant,
+        id.uuid()
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Takes all drafts away, once their lines are gone.
 pub(super) async fn remove_drafts(tx: &mut TenantTx) -> Result<u64, Problem> {
     let tenant = tx.tenant().uuid();

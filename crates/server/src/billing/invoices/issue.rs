@@ -22,6 +22,7 @@ use crate::{
     call::Call,
     http::Problem,
     idempotency,
+    trail::{self, Change},
     usage::generations,
 };
 
@@ -55,6 +56,15 @@ async fn issue_one(app: &App, tenant: TenantId, id: InvoiceId) -> Result<(), Pro
     Ok(())
 }
 
+/// What became of a draft whose time had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Became {
+    Issued,
+    /// All of it was taken back in the grace. There is no invoice of nothing, as there is none
+    /// where a period closes with nothing to bill.
+    Nothing,
+}
+
 /// Issues a draft now, before its grace is over.
 pub async fn issue(
     app: &App,
@@ -67,7 +77,12 @@ pub async fn issue(
     if draft.status != InvoiceStatus::Draft {
         return Err(illegal(&draft, "issued"));
     }
-    issue_locked(app, &mut tx, call, &draft).await?;
+    if issue_locked(app, &mut tx, call, &draft).await? == Became::Nothing {
+        tx.commit().await?;
+        let detail = "Usage was taken back since it was drafted, and nothing is left to be \
+                      billed; the draft is gone.";
+        return Err(Problem::conflict("nothing-to-bill", detail));
+    }
     let invoice = whole(&mut tx, id).await?;
     idempotency::remember(app, &mut tx, call, axum::http::StatusCode::OK, &invoice).await?;
     tx.commit().await?;
@@ -79,8 +94,10 @@ async fn issue_locked(
     tx: &mut TenantTx,
     call: &Call,
     draft: &InvoiceSummary,
-) -> Result<(), Problem> {
-    count_late_usage(app, tx, call, draft).await?;
+) -> Result<Became, Problem> {
+    if count_late_usage(app, tx, call, draft).await? == Became::Nothing {
+        return Ok(Became::Nothing);
+    }
     let draft = db::find(tx, draft.id).await?.ok_or_else(|| Problem::not_found("invoice"))?;
     let payer = tax::db::payer(tx, draft.billing_account_id).await?;
     let balance = credits::lock(tx, draft.billing_account_id, draft.total.currency()).await?;
@@ -106,7 +123,7 @@ async fn issue_locked(
         let paid = db::find(tx, draft.id).await?.ok_or_else(|| Problem::not_found("invoice"))?;
         record(app, tx, call, "invoice.paid", &after, &paid).await?;
     }
-    Ok(())
+    Ok(Became::Issued)
 }
 
 /// Takes credit from the balance, or puts what the invoice is below zero on it.
@@ -129,25 +146,26 @@ async fn spend(
 }
 
 /// Usage that arrived since the period was closed is counted in the draft, as
-/// long as no later period was closed: then it is corrected with that one.
+/// long as no later period was closed: then it is corrected with that one. Tells whether
+/// anything is left to be issued.
 async fn count_late_usage(
     app: &App,
     tx: &mut TenantTx,
     call: &Call,
     draft: &InvoiceSummary,
-) -> Result<(), Problem> {
+) -> Result<Became, Problem> {
     let (subscription, n) = (draft.subscription_id, draft.period);
     let Some(cutoff) = periods::db::lock_closed(tx, subscription, n).await? else {
-        return Ok(());
+        return Ok(Became::Issued);
     };
     if !periods::db::is_last_closed(tx, subscription, n).await? {
-        return Ok(());
+        return Ok(Became::Issued);
     }
     let open = generations::open(tx, subscription).await?;
     let late =
         periods::db::earliest_late(tx, subscription, (cutoff, open), draft.period_end).await?;
     if late.is_none() {
-        return Ok(());
+        return Ok(Became::Issued);
     }
     let generation = generations::close(tx, subscription).await?;
     let account = Account::read(app, tx, subscription).await?;
@@ -160,12 +178,22 @@ async fn count_late_usage(
     };
     let rated = close::rate(tx, &account, &row, (generation, Some(draft.id)), call.now).await?;
     rows::remove(tx, draft.id).await?;
-    db::redraft(tx, draft.id, &rated).await?;
-    rows::insert(tx, draft.id, &account, &rated).await?;
+    let became = match rated.draft.lines.is_empty() {
+        true => Became::Nothing,
+        false => Became::Issued,
+    };
+    if became == Became::Nothing {
+        db::remove_draft(tx, draft.id).await?;
+        let gone = Change::removed("invoice.draft_removed", draft.id, draft);
+        trail::record(app, tx, call, gone).await?;
+    } else {
+        db::redraft(tx, draft.id, &rated).await?;
+        rows::insert(tx, draft.id, &account, &rated).await?;
+    }
     let closed = (n, generation);
     periods::db::close(tx, subscription, closed, &rated.terms_digest, call.now).await?;
     if !rated.corrected.is_empty() {
         periods::db::note_terms(tx, subscription, &rated.corrected).await?;
     }
-    Ok(())
+    Ok(became)
 }

@@ -65,7 +65,8 @@ pub(crate) async fn lock_open(
     }))
 }
 
-/// The newest `max` periods, open or closed, oldest first.
+/// The newest `max` periods, open or closed, oldest first; settlements behind the end are not
+/// among them: nothing was used in their time.
 pub(super) async fn newest(
     tx: &mut TenantTx,
     subscription: SubscriptionId,
@@ -73,8 +74,11 @@ pub(super) async fn newest(
 ) -> Result<Vec<(i32, Period)>, Problem> {
     let tenant = tx.tenant().uuid();
     let rows = sqlx::query!(
-        "SELECT n, period_start, period_end FROM billing_periods
-         WHERE tenant_id = $1 AND subscription_id = $2 ORDER BY n DESC LIMIT $3",
+        "SELECT p.n, p.period_start, p.period_end FROM billing_periods p
+         JOIN subscriptions s ON s.tenant_id = p.tenant_id AND s.id = p.subscription_id
+         WHERE p.tenant_id = $1 AND p.subscription_id = $2
+           AND (s.cancelled_at IS NULL OR p.period_start < s.cancelled_at)
+         ORDER BY p.n DESC LIMIT $3",
         tenant,
         subscription.uuid(),
         max
@@ -90,6 +94,23 @@ pub(super) async fn newest(
         .rev()
         .map(|row| (row.n, period(row.period_start, row.period_end)))
         .collect())
+}
+
+/// The number and the start of a period behind the last one.
+pub(crate) async fn behind_last(
+    tx: &mut TenantTx,
+    subscription: SubscriptionId,
+) -> Result<Option<(i32, Timestamp)>, Problem> {
+    let tenant = tx.tenant().uuid();
+    let row = sqlx::query!(
+        "SELECT n, period_end FROM billing_periods
+         WHERE tenant_id = $1 AND subscription_id = $2 ORDER BY n DESC LIMIT 1",
+        tenant,
+        subscription.uuid()
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row.map(|row| (row.n + 1, row.period_end.to_jiff())))
 }
 
 /// Closed periods before `n` that end after `horizon`, oldest first.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tenure_catalog::invoicing::{Entry, Timeline, Versions};
-use tenure_core::{Period, SubscriptionId, TenantId};
+use tenure_core::{Period, SubscriptionId, SubscriptionStatus, TenantId};
 use tenure_tenancy::TenantTx;
 
 use crate::{
@@ -174,6 +174,12 @@ impl Account {
         }
         let skip = all.len().saturating_sub(max.into());
         Ok(all.split_off(skip))
+    }
+
+    /// Whether the subscription had ended by `at`.
+    pub(crate) fn is_over_at(&self, at: Timestamp) -> bool {
+        let status = self.timeline.at(at).map(|entry| entry.status);
+        status == Some(SubscriptionStatus::Cancelled)
     }
 
     /// The period that starts at `start`; none after the end.

@@ -119,10 +119,10 @@ fn verdict(explanation: &Explanation, events: i64) -> String {
     let mut found = Vec::new();
     if wrong > 0 {
         found.push(format!(
-            "The single events of {} do not come to the totals that the invoice was computed with. Where \
-             events are past their retention, totals stand and events are gone.",
+            "The single events of {} do not come to the totals that the invoice was computed with.",
             words::counted(wrong, "window")
         ));
+        found.extend(explanation.usage.as_ref().and_then(|usage| usage.gone.clone()));
     }
     match explanation.computed {
         Some(amount) if amount == explanation.amount => {}
