@@ -9,20 +9,19 @@ mod billing;
 mod calendar;
 mod customers;
 mod process;
+mod sending;
 mod state;
 mod steps;
 mod traffic;
 mod year;
 
 use std::{
-    io::IsTerminal,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Instant,
 };
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use tenure_core::Clock;
 use tokio::signal::unix::{SignalKind, signal};
@@ -213,16 +212,8 @@ impl Demo {
 
     async fn usage(&self, client: &Client, state: &mut State) -> Result {
         let month = Month::until(state, tenure_core::SystemClock.now());
-        let mut total = 0;
-        for customer in &CUSTOMERS {
-            let sent = state.sent_hours.get(customer.slug).copied();
-            let first = sent.map_or_else(|| steps::first_hour(customer, state.began), Ok)?;
-            total += month.count(customer, first);
-        }
-        let bar = progress(total);
         let begun = Instant::now();
-        let sent = steps::usage(client, state, &month, &CUSTOMERS, &bar).await?;
-        bar.finish_and_clear();
+        let sent = sending::usage(client, state, &month).await?;
         let seconds = begun.elapsed().as_secs().max(1);
         let pace = format!("{} events a second", output::grouped(sent / seconds));
         step(
@@ -277,19 +268,6 @@ fn product_files(dir: &Path) -> Result<Vec<String>> {
     let read =
         |file: &PathBuf| std::fs::read_to_string(file).map_err(|error| Error::file(file, &error));
     files.iter().map(read).collect()
-}
-
-fn progress(total: u64) -> ProgressBar {
-    let target = if std::io::stderr().is_terminal() && total > 0 {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    let style = ProgressStyle::with_template(
-        "  usage      {bar:40} {human_pos}/{human_len} events, {eta} left",
-    );
-    let bar = ProgressBar::with_draw_target(Some(total), target);
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn say(text: &str) {

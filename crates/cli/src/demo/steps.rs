@@ -1,30 +1,17 @@
 //! What a demonstration does, each step safe to repeat.
 
-use std::{path::Path, process::Stdio, sync::Arc};
+use std::{path::Path, process::Stdio};
 
-use indicatif::ProgressBar;
-use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::{process::Command, sync::Semaphore, task::JoinSet};
+use tokio::process::Command;
 
-use super::{
-    calendar,
-    customers::Customer,
-    state::State,
-    traffic::{HOUR, Month},
-};
+use super::{calendar, customers::Customer, state::State};
 use crate::{
     client::Client,
-    commands,
     error::{Error, Result},
     output,
 };
-
-/// Events a request.
-const BATCH_EVENTS: usize = 1_000;
-/// Customers that send at once.
-const SENDERS: usize = 4;
 
 /// A customer comes, with everything that it has in the beginning.
 pub(crate) async fn join(client: &Client, state: &mut State, customer: &Customer) -> Result {
@@ -240,76 +227,4 @@ pub(crate) async fn carry(
         return Err(Error::new(format!("{} does not verify", lic.display())).details(vec![why]));
     }
     Ok(format!("{}, until {}", output::text(&verdict["state"]), output::text(&verdict["until"])))
-}
-
-/// Sends every customer's usage that has not been sent. Returns how many events.
-pub(crate) async fn usage(
-    client: &Client,
-    state: &mut State,
-    month: &Month,
-    customers: &[Customer],
-    bar: &ProgressBar,
-) -> Result<u64> {
-    let month = Arc::new(month.clone());
-    let places = Arc::new(Semaphore::new(SENDERS));
-    let mut senders = JoinSet::new();
-    for customer in customers {
-        let Some(key) = state.keys.get(customer.slug) else { continue };
-        let sent = state.sent_hours.get(customer.slug).copied();
-        let first = sent.map_or_else(|| first_hour(customer, state.began), Ok)?;
-        let (client, customer) = (client.with_token(key), *customer);
-        let (month, places, bar) = (month.clone(), places.clone(), bar.clone());
-        senders.spawn(async move {
-            let _place = places.acquire().await;
-            let sent = send(&client, &month, &customer, first, &bar).await;
-            (customer, sent, first)
-        });
-    }
-    let mut total = 0;
-    while let Some(done) = senders.join_next().await {
-        let (customer, sent, first) = done?;
-        total += sent?;
-        // A customer that came within this hour has its first whole hour still before it.
-        state.sent_hours.insert(customer.slug.to_owned(), first.max(month.hours));
-        state.save()?;
-    }
-    Ok(total)
-}
-
-/// The first whole hour of a customer's subscription, counted from the beginning of the month.
-pub(crate) fn first_hour(customer: &Customer, began: Timestamp) -> Result<i64> {
-    let since = calendar::joined(customer, began)?.as_second() - Month::begin(began).as_second();
-    Ok(since.div_euclid(HOUR) + i64::from(since.rem_euclid(HOUR) > 0))
-}
-
-async fn send(
-    client: &Client,
-    month: &Month,
-    customer: &Customer,
-    first: i64,
-    bar: &ProgressBar,
-) -> Result<u64> {
-    let mut batch = Vec::with_capacity(BATCH_EVENTS);
-    let mut sent = 0;
-    for hour in first..month.hours {
-        batch.extend(month.events(customer, hour));
-        let last = hour + 1 == month.hours;
-        while batch.len() >= BATCH_EVENTS || (last && !batch.is_empty()) {
-            let rest = batch.split_off(batch.len().min(BATCH_EVENTS));
-            let receipt = commands::send_usage(client, &batch).await?;
-            if let Some(wrong) = refused(&receipt) {
-                return Err(Error::new(format!("{}: {wrong}", customer.name)));
-            }
-            sent += batch.len() as u64;
-            bar.inc(batch.len() as u64);
-            batch = rest;
-        }
-    }
-    Ok(sent)
-}
-
-fn refused(receipt: &Value) -> Option<String> {
-    let results = receipt["results"].as_array()?;
-    let wrong = |one: &&Value| one["outcome"] == "rejected" || one["outcome"] == "conflict";
-    results.iter().find(wrong).map(|one| output::text(&one["detail"]))
 }

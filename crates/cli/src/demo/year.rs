@@ -12,11 +12,17 @@ use super::{
     billing,
     calendar::{self, Stop},
     customers::{CUSTOMERS, Customer},
+    sending,
     state::State,
     step, steps,
     traffic::{self, Month},
 };
-use crate::{client::Client, commands, error::Result, output};
+use crate::{
+    client::Client,
+    commands,
+    error::{Error, Result},
+    output,
+};
 
 /// When usage arrives whose month is invoiced already, in days before the first start.
 const LATE_COMES_DAYS: i64 = 50;
@@ -120,7 +126,10 @@ async fn live_morning(client: &Client, state: &mut State, stop: Stop, told: &mut
     move_clock(client, stop.at).await?;
     let span = Span { after: state.lived, to: stop.at };
     come(client, state, span).await?;
-    told.events += send(client, state, stop).await?;
+    send_late(client, state, span).await?;
+    if stop.news {
+        told.events += sending::usage(client, state, &Month::until(state, stop.at)).await?;
+    }
     billing::close(client).await?;
     let (issued, paid) = billing::pay(client, state.began, stop.at).await?;
     told.issued += issued;
@@ -152,8 +161,8 @@ async fn come(client: &Client, state: &mut State, span: Span) -> Result {
     Ok(())
 }
 
-fn named(customer: &Customer, error: &crate::error::Error) -> crate::error::Error {
-    crate::error::Error::new(format!("{}: {error}", customer.name))
+fn named(customer: &Customer, error: &Error) -> Error {
+    Error::new(format!("{}: {error}", customer.name))
 }
 
 fn described(customer: &Customer) -> String {
@@ -168,21 +177,16 @@ fn described(customer: &Customer) -> String {
     format!("{:<28} {bought:<38} {}{note}", customer.name, customer.model.replace('_', "-"))
 }
 
-/// Usage up to a morning that has news, and what a customer had held back.
-async fn send(client: &Client, state: &mut State, stop: Stop) -> Result<u64> {
-    let span = Span { after: state.lived, to: stop.at };
+/// What customers had held back of a month that is invoiced.
+async fn send_late(client: &Client, state: &State, span: Span) -> Result {
+    if !span.holds_day(state, LATE_COMES_DAYS) {
+        return Ok(());
+    }
     for customer in &CUSTOMERS {
-        let (Some(late), Some(key)) = (customer.late, state.keys.get(customer.slug)) else {
-            continue;
-        };
-        if span.holds_day(state, LATE_COMES_DAYS) {
+        if let (Some(late), Some(key)) = (customer.late, state.keys.get(customer.slug)) {
             let events = traffic::late(customer, late, state.began);
             commands::send_usage(&client.with_token(key), &events).await?;
         }
     }
-    if !stop.news {
-        return Ok(0);
-    }
-    let month = Month::until(state, stop.at);
-    steps::usage(client, state, &month, &CUSTOMERS, &indicatif::ProgressBar::hidden()).await
+    Ok(())
 }
