@@ -336,6 +336,7 @@ proptest! {
 /// program that is not ours.
 #[test]
 #[ignore = "writes files for scripts/full/pdf"]
+#[allow(clippy::disallowed_methods, reason = "the folder is the script's to name")]
 fn documents_for_another_validator() {
     let dir = std::env::var("TENURE_PDF_DIR").expect("TENURE_PDF_DIR names a folder");
     let write = |name: &str, file: Vec<u8>| {
