@@ -100,7 +100,8 @@ pub(super) fn series(series: &Value, as_json: bool) {
         std::iter::once("from".to_owned()).chain(values.iter().map(named)).collect();
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     output::line(&output::table(&header, rows));
-    output::note(&format!("in {}; days are those of {}", unit, output::text(&series["time_zone"])));
+    let zone = output::text(&series["time_zone"]);
+    output::note(&format!("each in the meter's unit, {unit}; days are those of {zone}"));
 }
 
 /// A total's value of the dimension; empty where all are together.
