@@ -39,8 +39,7 @@ pub(crate) async fn usage(client: &Client, state: &mut State, month: &Month) -> 
 fn left(state: &State, month: &Month) -> Result<u64> {
     let mut total = 0;
     for customer in CUSTOMERS.iter().filter(|one| state.keys.contains_key(one.slug)) {
-        let sent = state.sent_hours.get(customer.slug).copied();
-        let first = sent.map_or_else(|| first_hour(customer, state.began), Ok)?;
+        let first = unsent(state, customer)?;
         total += month.count(customer, first);
     }
     Ok(total)
@@ -70,8 +69,7 @@ async fn send_all(
     let mut senders = JoinSet::new();
     for customer in &CUSTOMERS {
         let Some(key) = state.keys.get(customer.slug) else { continue };
-        let sent = state.sent_hours.get(customer.slug).copied();
-        let first = sent.map_or_else(|| first_hour(customer, state.began), Ok)?;
+        let first = unsent(state, customer)?;
         let (client, customer) = (client.with_token(key), *customer);
         let (month, places, bar) = (month.clone(), places.clone(), bar.clone());
         senders.spawn(async move {
@@ -89,6 +87,12 @@ async fn send_all(
         state.save()?;
     }
     Ok(total)
+}
+
+/// The first hour of which nothing was sent.
+fn unsent(state: &State, customer: &Customer) -> Result<i64> {
+    let sent = state.sent_hours.get(customer.slug).copied();
+    sent.map_or_else(|| first_hour(customer, state.began), Ok)
 }
 
 /// The first whole hour of a customer's subscription, counted from the beginning of the month.

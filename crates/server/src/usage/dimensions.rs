@@ -80,16 +80,9 @@ pub(crate) async fn breakdown(
         _ => BTreeMap::new(),
     };
     for found in totals(tx, subscription, &asked, (by, &values), cutoff).await? {
-        let raw = match meter.aggregation {
-            Aggregation::Count => Decimal::from(found.events),
-            Aggregation::Sum { .. } => found.sum,
-            Aggregation::Max { .. } => found.max,
-            Aggregation::Last { .. } | Aggregation::TimeWeighted { .. } => found.last,
-            Aggregation::Unique { .. } => {
-                members.get(&(found.slot, found.place)).copied().unwrap_or_default().into()
-            }
-        };
-        let cell = Cell { quantity: in_units(meter, raw).normalize(), events: found.events };
+        let members = members.get(&(found.slot, found.place)).copied().unwrap_or_default();
+        let sums = Sums { events: found.events, sum: found.sum, max: found.max, last: found.last };
+        let cell = Cell { quantity: sums.quantity(meter, members), events: found.events };
         // Place 0 is that of the others, who stand last.
         let place = usize::try_from(found.place).ok().and_then(|place| place.checked_sub(1));
         let row = usize::try_from(found.slot).ok().and_then(|slot| rows.get_mut(slot));
@@ -99,6 +92,29 @@ pub(crate) async fn breakdown(
     }
     let others = (count - VALUES_MAX).max(0);
     Ok(Breakdown { values, others, rows })
+}
+
+/// What rollups of one value of a dimension add up to.
+pub(super) struct Sums {
+    pub(super) events: i64,
+    pub(super) sum: Decimal,
+    pub(super) max: Decimal,
+    pub(super) last: Decimal,
+}
+
+impl Sums {
+    /// By the meter's aggregation, in its unit; of a level the last one, because by dimension it is
+    /// not weighted. `members` is how many different ones a `unique` meter saw.
+    pub(super) fn quantity(&self, meter: &Meter, members: i64) -> Decimal {
+        let raw = match meter.aggregation {
+            Aggregation::Count => Decimal::from(self.events),
+            Aggregation::Sum { .. } => self.sum,
+            Aggregation::Max { .. } => self.max,
+            Aggregation::Last { .. } | Aggregation::TimeWeighted { .. } => self.last,
+            Aggregation::Unique { .. } => members.into(),
+        };
+        in_units(meter, raw).normalize()
+    }
 }
 
 /// The values with the most usage, and how many there are.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use rust_decimal::Decimal;
 use serde::Deserialize;
 use tenure_api::usage::{SeriesPoint, SeriesTotal, UsageSeries};
 use tenure_catalog::{Aggregation, Meter};
@@ -12,10 +11,10 @@ use tenure_tenancy::TenantTx;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    dimensions,
+    dimensions::{self, Sums},
     summary::Calendar,
     totals::Stretches,
-    windows::{Asked, in_units, windows},
+    windows::{Asked, windows},
 };
 use crate::{
     App,
@@ -200,17 +199,10 @@ async fn apart(
     }
     let mut totals = vec![Vec::new(); points.len()];
     for row in rows {
-        let raw = match meter.aggregation {
-            Aggregation::Count => Decimal::from(row.events),
-            Aggregation::Sum { .. } => row.sum,
-            Aggregation::Max { .. } => row.max,
-            Aggregation::Last { .. } | Aggregation::TimeWeighted { .. } => row.last,
-            Aggregation::Unique { .. } => {
-                members.get(&(row.slot, row.value.clone())).copied().unwrap_or_default().into()
-            }
-        };
-        let quantity = in_units(meter, raw).normalize();
-        let total = SeriesTotal { value: row.value, quantity, events: row.events };
+        let place = (row.slot, row.value);
+        let sums = Sums { events: row.events, sum: row.sum, max: row.max, last: row.last };
+        let quantity = sums.quantity(meter, members.get(&place).copied().unwrap_or_default());
+        let total = SeriesTotal { value: place.1, quantity, events: row.events };
         if let Some(into) = usize::try_from(row.slot).ok().and_then(|slot| totals.get_mut(slot)) {
             into.push(total);
         }

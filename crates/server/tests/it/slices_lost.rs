@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::SignedDuration;
+use tenure_agent::Agent;
 use tenure_license::instance::{self, SliceRequest};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 
@@ -110,6 +111,17 @@ async fn carry(State(way): State<Arc<Way>>, request: Request) -> Response {
     (status, bytes).into_response()
 }
 
+/// All of the limit can be used, and nothing of it twice: one was used before.
+async fn all_is_used_once(customer: &Customer, agent: &Agent) {
+    let (more, words) = exhaust(agent, "more").await;
+    assert_eq!(1 + more, LIMIT, "{words}");
+    customer.pass(SignedDuration::from_mins(2));
+    settle(agent).await;
+    let quota = customer.quota().await;
+    assert_eq!((number(&quota, "used"), number(&quota, "reserved")), (LIMIT, 0), "{quota}");
+    assert_eq!(customer.used().await, LIMIT.to_string());
+}
+
 #[tokio::test]
 async fn an_answer_that_is_lost_is_asked_for_again_and_is_the_same_slice() {
     let customer = customer().await;
@@ -134,14 +146,7 @@ async fn an_answer_that_is_lost_is_asked_for_again_and_is_the_same_slice() {
     assert_eq!((number(&quota, "used"), number(&quota, "reserved")), (0, FIRST), "{quota}");
     let names = network.names();
     assert_eq!((names.len(), names.into_iter().collect::<BTreeSet<_>>().len()), (4, 1));
-    // All of the limit can be used, and nothing of it twice.
-    let (more, words) = exhaust(&agent, "more").await;
-    assert_eq!(1 + more, LIMIT, "{words}");
-    customer.pass(SignedDuration::from_mins(2));
-    settle(&agent).await;
-    let quota = customer.quota().await;
-    assert_eq!((number(&quota, "used"), number(&quota, "reserved")), (LIMIT, 0), "{quota}");
-    assert_eq!(customer.used().await, LIMIT.to_string());
+    all_is_used_once(&customer, &agent).await;
 }
 
 #[tokio::test]
@@ -165,11 +170,5 @@ async fn a_restart_between_asking_and_the_answer_gets_the_same_slice() {
     assert!(used.decision.allowed, "{used:?}");
     let quota = customer.quota().await;
     assert_eq!((number(&quota, "used"), number(&quota, "reserved")), (0, FIRST), "{name}: {quota}");
-    let (more, words) = exhaust(&agent, "more").await;
-    assert_eq!(1 + more, LIMIT, "{words}");
-    customer.pass(SignedDuration::from_mins(2));
-    settle(&agent).await;
-    let quota = customer.quota().await;
-    assert_eq!((number(&quota, "used"), number(&quota, "reserved")), (LIMIT, 0), "{quota}");
-    assert_eq!(customer.used().await, LIMIT.to_string());
+    all_is_used_once(&customer, &agent).await;
 }

@@ -14,7 +14,7 @@ use tenure_tenancy::TenantTx;
 use uuid::Uuid;
 
 pub(crate) use inputs::{Upto, inputs};
-pub(crate) use rate::{HORIZON_DAYS, Rated, cannot_invoice, committed, rate};
+pub(crate) use rate::{Rated, cannot_invoice, committed, rate};
 
 use super::{invoices, periods};
 use crate::{

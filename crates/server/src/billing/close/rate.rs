@@ -23,10 +23,9 @@ use crate::{
         tax,
     },
     http::Problem,
+    usage::HORIZON_DAYS,
 };
 
-/// How far back periods are corrected: as far as usage is taken.
-pub(crate) const HORIZON_DAYS: i32 = 400;
 /// Periods corrected by one invoice at most.
 const CORRECTED_MAX: usize = 60;
 
@@ -51,7 +50,7 @@ pub(crate) async fn rate(
     (generation, again): (i32, Option<InvoiceId>),
     now: Timestamp,
 ) -> Result<Rated, Problem> {
-    let horizon = row.period.start - SignedDuration::from_hours(24 * i64::from(HORIZON_DAYS));
+    let horizon = row.period.start - SignedDuration::from_hours(24 * HORIZON_DAYS);
     let earlier = periods::closed_before(tx, account.subscription.id, row.n, horizon).await?;
     let before = earlier.last().map(|row| row.period);
     let upto = Upto { generation, as_of: None, now };

@@ -11,14 +11,12 @@
 //! month at most, and none an event. Refuses: opening one beside an open period, or while a
 //! draft is in its grace: that counts late usage by itself.
 
+mod db;
+
 use jiff::Timestamp;
 use tenure_core::{Period, SubscriptionId, TenantId};
-use tenure_tenancy::VendorTx;
 
-use super::{
-    close::HORIZON_DAYS,
-    periods::{self, Account},
-};
+use super::periods::{self, Account};
 use crate::{App, http::Problem, subscriptions};
 
 /// Settlements opened in one go; the next goes on.
@@ -30,7 +28,7 @@ const OPENED_MAX: i64 = 500;
 /// What kept one of them from being opened; the others are.
 pub(crate) async fn open_due(app: &App) -> Result<u64, Problem> {
     let mut tx = app.db().vendor().await?;
-    let due = unsettled(&mut tx, OPENED_MAX).await?;
+    let due = db::unsettled(&mut tx, OPENED_MAX).await?;
     tx.commit().await?;
     let (mut count, mut failed) = (0, None);
     for (tenant, subscription) in due {
@@ -64,40 +62,4 @@ async fn open(app: &App, tenant: TenantId, id: SubscriptionId) -> Result<bool, P
 
 fn ends(account: &Account, now: Timestamp) -> Result<Timestamp, Problem> {
     account.timeline.month_at(now).map(|month| month.end).map_err(Problem::internal)
-}
-
-/// Ended subscriptions without an open period or a draft, of which something is known that no
-/// closed period counted: usage in a later generation, a contract that was entered later, or
-/// a correction whose invoice became void.
-async fn unsettled(
-    tx: &mut VendorTx,
-    limit: i64,
-) -> Result<Vec<(TenantId, SubscriptionId)>, Problem> {
-    let rows = sqlx::query!(
-        "SELECT s.tenant_id, s.id FROM subscriptions s
-         CROSS JOIN LATERAL (
-             SELECT p.status, p.generation, p.closed_at, p.period_end FROM billing_periods p
-             WHERE p.tenant_id = s.tenant_id AND p.subscription_id = s.id
-             ORDER BY p.n DESC LIMIT 1) last
-         WHERE s.status = 'cancelled' AND last.status = 'closed'
-           AND NOT EXISTS (SELECT FROM invoices i WHERE i.tenant_id = s.tenant_id
-               AND i.subscription_id = s.id AND i.status = 'draft')
-           AND (EXISTS (SELECT FROM usage_rollups r WHERE r.tenant_id = s.tenant_id
-                   AND r.subscription_id = s.id AND r.generation > last.generation)
-             OR EXISTS (SELECT FROM contracts c WHERE c.tenant_id = s.tenant_id
-                   AND c.subscription_id = s.id AND c.created_at > last.closed_at)
-             OR EXISTS (SELECT FROM billing_periods p
-                   LEFT JOIN invoices i ON i.tenant_id = p.tenant_id
-                       AND i.subscription_id = p.subscription_id AND i.period_n = p.n
-                   WHERE p.tenant_id = s.tenant_id AND p.subscription_id = s.id
-                     AND p.terms_digest IS NULL
-                     AND p.period_end > last.period_end - make_interval(hours => $2)
-                     AND coalesce(i.status NOT IN ('void', 'uncollectible'), true)))
-         ORDER BY s.id LIMIT $1",
-        limit,
-        24 * HORIZON_DAYS
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.tenant_id, row.id)).collect())
 }
